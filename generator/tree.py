@@ -147,21 +147,23 @@ class OutputTree:
         ):
             return Problem(f"'{path}' can't be the path of an output file of '{unit}'")
         folded = path.casefold()
-        other = self._files.get(folded) or self._folders.get(folded)
+        other = self._taken(folded)
         if other:
             return _collision(path, other)
         self._files[folded] = path
         folder = path.rpartition("/")[0]
-        while folder:
-            folded = folder.casefold()
-            if self._folders.get(folded) == folder:
-                return None
-            other = self._files.get(folded) or self._folders.get(folded)
+        while folder and self._folders.get(folded := folder.casefold()) != folder:
+            other = self._taken(folded)
             if other:
                 return _collision(path, other)
             self._folders[folded] = folder
             folder = folder.rpartition("/")[0]
         return None
+
+    def _taken(self, folded: str) -> str | None:
+        """The file, or the folder with a slash, that has a name but for its case."""
+        folder = self._folders.get(folded)
+        return f"{folder}/" if folder else self._files.get(folded)
 
 
 def _compare_removals(disk: Disk, gone: Iterable[str], listed: Mapping[str, str], found: Changes) -> None:
