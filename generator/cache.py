@@ -13,6 +13,7 @@ import marshal
 import os
 import stat
 import sys
+from contextlib import suppress
 from types import CodeType
 
 DISABLED_BY = "SIDECERT_NO_CACHE"
@@ -99,8 +100,7 @@ def default_folder() -> str | None:
 
 
 def _only_ours(about: os.stat_result) -> bool:
-    mine = not hasattr(os, "getuid") or about.st_uid == os.getuid()
-    return mine and stat.S_ISREG(about.st_mode) and not about.st_mode & _OTHERS_MAY_WRITE
+    return stat.S_ISREG(about.st_mode) and _is_private(about)
 
 
 def _is_private_folder(folder: str) -> bool:
@@ -108,8 +108,13 @@ def _is_private_folder(folder: str) -> bool:
         about = os.lstat(folder)
     except (OSError, ValueError):
         return False
-    mine = not hasattr(os, "getuid") or about.st_uid == os.getuid()
-    return mine and stat.S_ISDIR(about.st_mode) and not about.st_mode & _OTHERS_MAY_WRITE
+    return stat.S_ISDIR(about.st_mode) and _is_private(about)
+
+
+def _is_private(about: os.stat_result) -> bool:
+    if not hasattr(os, "getuid"):
+        return True  # Windows: the home folder is private, and mode bits say nothing
+    return about.st_uid == os.getuid() and not about.st_mode & _OTHERS_MAY_WRITE
 
 
 def _created(folder: str) -> bool:
@@ -128,14 +133,12 @@ def _decoded(content: bytes) -> CodeType | None:
     if hashlib.sha256(payload).digest() != digest:
         return None
     try:
-        code = marshal.loads(payload)
+        code = marshal.loads(payload)  # noqa: S302  # the file is ours alone, see _only_ours
     except (EOFError, ValueError, TypeError):
         return None
     return code if isinstance(code, CodeType) else None
 
 
 def _remove(path: str) -> None:
-    try:
+    with suppress(OSError, ValueError):
         os.unlink(path)
-    except (OSError, ValueError):
-        pass

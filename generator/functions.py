@@ -89,7 +89,7 @@ def _strings(function: str, value: Any) -> list[str]:
 
 def default(value: Any, other: Any) -> Any:
     """Return ``value``, or ``other`` when it is empty: false, 0, "", {}, [] or null (sprig's meaning, not Jinja's)."""
-    return value if value else other
+    return value or other
 
 
 def length(value: Any) -> int:
@@ -239,14 +239,13 @@ def _expression(pattern: str) -> re.Pattern[str]:
     """Compile an RE2 expression with RE2's meaning: ASCII classes, and ``$`` at the very end only."""
 
     def piece(match: re.Match[str]) -> str:
-        token = match[0]
-        if token == "$" or token == "\\z":
+        part = match[0]
+        if part in {"$", "\\z"}:
             return r"\Z"
-        if token[:2] == "(?" and token[-1] not in ":)>" or token[1:] == "+" or re.match(r"\\[1-9ZQEpPCx]", token):
-            raise ValueError(
-                f"`{token}` in the regular expression `{pattern}` is not understood alike by Python and Go"
-            )
-        return token
+        other_group = part[:2] == "(?" and part[-1] not in ":)>"
+        if other_group or part[1:] == "+" or re.match(r"\\[1-9ZQEpPCx]", part):
+            raise ValueError(f"`{part}` in the regular expression `{pattern}` is not understood alike by Python and Go")
+        return part
 
     try:
         return re.compile(_TOKEN.sub(piece, pattern), re.ASCII)

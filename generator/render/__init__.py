@@ -85,8 +85,8 @@ def language_problems(name: str, text: str) -> list[Problem]:
 
     Raises TemplateError when the text isn't even Jinja.
     """
-    from generator.render.language import problems_in
     from generator.render.explain import explained
+    from generator.render.language import problems_in
 
     environment = TemplateEnvironment(TemplateLoader(lambda _: None, None))
     try:
@@ -111,5 +111,3 @@ def laid_out(text: str) -> tuple[str, str | None]:
     done = _BLOCK.sub(block, text)
     misplaced = next((line for line in done.split("\n") if BLOCK_START in line), None) if BLOCK_START in done else None
     return done, misplaced
-
-

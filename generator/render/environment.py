@@ -1,5 +1,7 @@
 """Jinja, held to the language of docs/templates.md by its own seams: code generator, environment, loader."""
 
+# ruff: noqa: ARG002  # Jinja calls these methods with more than they need
+
 from __future__ import annotations
 
 import os
@@ -46,7 +48,7 @@ class TemplateError(InputError):
 Lookup = Callable[[str], TemplateText | None]
 
 
-class MissingValue(UndefinedError):
+class MissingValueError(UndefinedError):
     """A key that isn't there: keeps the map, so that its path can be found when it is needed."""
 
     def __init__(self, owner: object, key: object, message: str | None = None) -> None:
@@ -73,7 +75,7 @@ class _Code(CodeGenerator):
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
         self.write(")")
 
-    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802  # Jinja's name
         if len(node.ops) != 1 or node.ops[0].op not in _COMPARISONS:
             super().visit_Compare(node, frame)
             return
@@ -84,7 +86,7 @@ class _Code(CodeGenerator):
         self.visit(operand.expr, frame)
         self.write(")")
 
-    def visit_For(self, node: nodes.For, frame: Frame) -> None:
+    def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802  # Jinja's name
         each = nodes.EnvironmentAttribute("each")
         node.iter = nodes.Call(each, [node.iter], [], None, None, lineno=node.lineno).set_environment(self.environment)
         super().visit_For(node, frame)
@@ -97,6 +99,8 @@ _COMPARED = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">=", "eq": "==", "ne":
 
 
 class TemplateEnvironment(ImmutableSandboxedEnvironment):
+    """Jinja with the functions of the table, strict about everything that Go would take differently."""
+
     code_generator_class = _Code
     intercepted_binops = frozenset({"*", "**", "%"})  # what could fill the memory
 
@@ -119,7 +123,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.reached: list[Violation] = []
 
     @staticmethod
-    def concat(parts: Iterable[str]) -> Text:  # type: ignore[override]  # Jinja's seam: what blocks and macros return
+    def concat(parts: Iterable[str]) -> Text:  # Jinja's seam: what blocks and macros return
         """Put captured text together."""
         return Text("".join(parts))
 
@@ -127,7 +131,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         """Give the text of a printed expression."""
         kind = type(value)
         if kind is Text:
-            return value  # type: ignore[no-any-return]
+            return value
         if kind in _SCALARS:
             return yaml.scalar(value)
         if kind is Violation:
@@ -135,7 +139,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             return ""
         if isinstance(value, Undefined):
             str(value)
-            raise UndefinedError(value._undefined_message)  # the else that an inline `if` lacks
+            raise UndefinedError("an inline `if` without an `else` has nothing to print")
         if kind in (dict, list):
             raise TypeError(f"{kind_of(value)} can't be printed: write `| yaml` on a line of its own, or `| json`")
         raise TypeError(f"{kind_of(value)} can't be printed")
@@ -194,7 +198,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
                 str(value)
         if isinstance(key, str) and key.startswith("_") and type(obj) is not dict:
             raise SecurityError(f"names that begin with `_` are out of reach: `{key}`")
-        return self.undefined(obj=obj, name=key, exc=partial(MissingValue, obj, key))  # type: ignore[arg-type]
+        return self.undefined(obj=obj, name=key, exc=partial(MissingValueError, obj, key))  # type: ignore[arg-type]
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Refuse the operators that could fill the memory; the language has no arithmetic anyway."""
@@ -215,11 +219,16 @@ class TemplateLoader(jinja2.BaseLoader):
         self.sources: dict[str, TemplateText] = {}
 
     def source_of(self, name: str) -> str:
+        """Return the file of a template that was loaded, as the user knows it."""
         return self.sources[name].source if name in self.sources else name
 
     def load(
-        self, environment: jinja2.Environment, name: str, globals: MutableMapping[str, Any] | None = None  # noqa: A002
+        self,
+        environment: jinja2.Environment,
+        name: str,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002  # Jinja's own name
     ) -> jinja2.Template:
+        """Return the compiled template ``name``; names that lead out of the folders raise SecurityError."""
         if "\\" in name or name.startswith("/") or ".." in name.split("/"):
             raise SecurityError(f"`{name}` leads out of the template folders")
         template = self._lookup(name)

@@ -13,7 +13,7 @@ import jinja2
 
 from generator.errors import Location, Problem, ValuePath, dotted
 from generator.functions import FUNCTIONS, kind_of
-from generator.render.environment import MissingValue, TemplateText
+from generator.render.environment import MissingValueError, TemplateText
 
 
 class _Place(NamedTuple):
@@ -33,7 +33,7 @@ def explained(
     location = Location(template.source if template else place.template, place.line)
     line = _line(template, place.line)
     references = dict(_references(line, place.variables, tree))
-    if isinstance(error, MissingValue):
+    if isinstance(error, MissingValueError):
         problem, paths = _missing_value(error, location, tree, references)
         return problem, list(dict.fromkeys([*paths, *references]))
     message, hint = _told(error, sources)
@@ -46,14 +46,14 @@ def explained(
 def misplaced_block(line: str, name: str, sources: Mapping[str, TemplateText]) -> Problem:
     """Tell that a block of YAML was printed in the middle of a line, with the likeliest place in the templates."""
     shown = re.sub(r"[\x02\x1e].*", " ...", line).strip()
+    message = "a block of YAML can't begin or end in the middle of a line"
     hint = "write `| yaml` on a line of its own, or after `- `"
     for template in sources.values():
         for number, text in enumerate(template.text.splitlines(), 1):
             if re.search(r"\|\s*yaml\b", text) and not re.match(r"\s*(- +)*(\{%.*%\})?\{\{[^}]*\}+\s*$", text):
-                location = Location(template.source, number)
-                return Problem("a block of YAML can't begin or end in the middle of a line", location, "", shown, "", hint)
+                return Problem(message, Location(template.source, number), found=shown, hint=hint)
     location = Location(sources[name].source if name in sources else name)
-    return Problem("a block of YAML can't begin or end in the middle of a line", location, found=shown, hint=hint)
+    return Problem(message, location, found=shown, hint=hint)
 
 
 def _place(error: Exception, name: str) -> _Place:
@@ -102,9 +102,8 @@ def _followed(tree: object, path: ValuePath) -> tuple[ValuePath, object]:
     """Follow ``path`` as far as it leads: method names such as ``items`` at its end are no keys."""
     value: Any = tree
     for length, step in enumerate(path):
-        if isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+        in_map = isinstance(value, dict) and step in value
+        if in_map or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
             value = value[step]
         else:
             return path[:length], value
@@ -124,7 +123,7 @@ def _paths_of(wanted: object, value: object, path: ValuePath = ()) -> Iterator[V
 
 
 def _missing_value(
-    error: MissingValue, location: Location, tree: Mapping[str, object], references: Mapping[str, object]
+    error: MissingValueError, location: Location, tree: Mapping[str, object], references: Mapping[str, object]
 ) -> tuple[Problem, list[str]]:
     owner, key = error.owner, error.key
     paths = [dotted(path) for path in _paths_of(owner, tree)] if isinstance(owner, dict | list) else []
