@@ -1,0 +1,87 @@
+"""Values to block YAML, in the style of kubectl and kustomize."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from generator.yaml.scalars import UNPRINTABLE, Scalar, double_quoted, scalar
+
+# What a literal block can't hold, or can't hold visibly: a tab or space at a line's end, a tab at its start.
+_NOT_LITERAL = re.compile(f"[{UNPRINTABLE}]|[ \\t](?:\\n|\\Z)|(?:\\n|\\A) *\\t")
+# YAML's limit for a key without `?` is 1,024 characters, quotes and escapes included.
+_LONGEST_KEY = 1000
+
+
+def block(value: object, indent: int = 0, sort_keys: bool = True) -> str:
+    """Print a tree as block YAML without a newline at its end, every line ``indent`` columns in.
+
+    Lists in a map stand at the column of their key. Strings of several lines become literal blocks where that loses
+    nothing. Keys are sorted by code point, or keep their order. Raises TypeError for what YAML doesn't know.
+    """
+    lines: list[str] = []
+    pad = " " * indent
+    if isinstance(value, dict) and value:
+        _map(value, pad, lines, sort_keys)
+    elif isinstance(value, (list, tuple)) and value:
+        _list(value, pad, lines, sort_keys)
+    else:
+        lines.append(pad + _inline(value, pad + "  "))
+    return "\n".join(lines)
+
+
+def _map(value: dict[str, object], pad: str, lines: list[str], sort_keys: bool) -> None:
+    inner = pad + "  "
+    for key in sorted(value) if sort_keys else value:
+        item = value[key]
+        if type(key) is not str:
+            raise TypeError(f"a YAML key must be a string, not {type(key).__name__}")
+        name = scalar(key)
+        head = f"{pad}{name}:" if len(name) <= _LONGEST_KEY else f"{pad}? {name}\n{pad}:"
+        if isinstance(item, dict) and item:
+            lines.append(head)
+            _map(item, inner, lines, sort_keys)
+        elif isinstance(item, (list, tuple)) and item:
+            lines.append(head)
+            _list(item, pad, lines, sort_keys)
+        else:
+            lines.append(f"{head} {_inline(item, inner)}")
+
+
+def _list(value: list[object] | tuple[object, ...], pad: str, lines: list[str], sort_keys: bool) -> None:
+    inner = pad + "  "
+    for item in value:
+        first = len(lines)
+        if isinstance(item, dict) and item:
+            _map(item, inner, lines, sort_keys)
+        elif isinstance(item, (list, tuple)) and item:
+            _list(item, inner, lines, sort_keys)
+        else:
+            lines.append(inner + _inline(item, inner))
+        lines[first] = f"{pad}- {lines[first][len(inner) :]}"
+
+
+def _inline(value: object, pad: str) -> str:
+    """Print what begins on the line of its key or dash: a scalar, a literal block, something empty."""
+    if type(value) is str:
+        return _literal(value, pad) if "\n" in value else scalar(value)
+    if isinstance(value, dict):
+        return "{}"
+    if isinstance(value, (list, tuple)):
+        return "[]"
+    return scalar(cast("Scalar", value))
+
+
+def _literal(text: str, pad: str) -> str:
+    """Print a string of several lines as a literal block; double-quoted where a reader or an editor could change it.
+
+    Several newlines at the end are quoted too: as a literal they would be empty lines, which get lost when texts are
+    put together.
+    """
+    body = text.removesuffix("\n")
+    if not body or body[-1] == "\n" or _NOT_LITERAL.search(text):
+        return double_quoted(text)
+    indicator = "2" if body.lstrip("\n")[0] == " " else ""
+    chomping = "-" if body is text else ""
+    content = "\n".join(pad + line if line else "" for line in body.split("\n"))
+    return f"|{indicator}{chomping}\n{content}"

@@ -1,0 +1,253 @@
+"""Text to values: one pass over the events of ruamel.yaml's C parser, every problem with file, line and column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from _ruamel_yaml import (
+    AliasEvent,
+    CParser,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from generator.errors import InputError, Location, Problem, dotted
+from generator.yaml.scalars import MERGE, meaning, tagged
+
+#: Deeper nesting than this is refused: no manifest comes near, and what walks over values may recurse.
+MOST_LEVELS = 100
+#: More values than this, each alias counted as what it stands for, are refused where there are aliases at all.
+MOST_VALUES_BY_ALIAS = 100_000
+
+_Event = Any
+
+
+def load(text: str, source: str) -> object:
+    """Read one YAML document, as Kubernetes and Helm do: YAML 1.1, dates and ``12:30`` being strings.
+
+    ``source`` is the file's name in problems. An empty document, or none, gives None. What an alias stands for is
+    shared, not copied: don't change what comes out.
+
+    Raises:
+        InputError: every problem found: syntax, tabs, keys given twice, keys that are no strings, aliases that explode,
+            nesting too deep, more than one document.
+    """
+    documents = _Reader(text, source).documents(several=False)
+    return documents[0] if documents else None
+
+
+def load_documents(text: str, source: str) -> list[object]:
+    """Read a stream of YAML documents, each as ``load`` does; empty ones are left out.
+
+    Raises:
+        InputError: every problem found.
+    """
+    return [document for document in _Reader(text, source).documents(several=True) if document is not None]
+
+
+class _Stop(Exception):  # noqa: N818  # it never leaves this module
+    """Reading can't go on after the problem noted last."""
+
+
+class _Reader:
+    """Builds the values of one text, and notes problems as it goes."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.text = text
+        self.source = source
+        self.problems: list[Problem] = []
+        self.path: list[str | int] = []
+        self.count = 0
+        #: What each anchor names, and how many values that is; None while it is still being read.
+        self.anchors: dict[str, tuple[object, int] | None] = {}
+
+    def documents(self, *, several: bool) -> list[object]:
+        """Read all documents; raise InputError for what was noted on the way."""
+        found: list[object] = []
+        try:
+            self.next = CParser(self.text).get_event
+            while (event := self.next()) is not None:
+                if type(event) is not DocumentStartEvent:
+                    continue
+                if found and not several:
+                    self.stop("more than one document", event, expected="one document: remove the line `---`")
+                self.anchors = {}
+                found.append(self.value(self.next()))
+        except _Stop:
+            pass
+        except Exception as error:
+            from generator.yaml.syntax import explain
+
+            problem = explain(error, self.text, self.source)
+            if problem is None:
+                raise
+            self.problems.append(problem)
+        if self.problems:
+            raise InputError(self.problems)
+        return found
+
+    def value(self, event: _Event) -> object:
+        """Build the value that begins with ``event``."""
+        kind = type(event)
+        if kind is AliasEvent:
+            return self.alias(event)
+        if event.anchor:
+            return self.anchored(event)
+        if kind is ScalarEvent:
+            return self.scalar(event)
+        return self.mapping(event) if kind is MappingStartEvent else self.sequence(event)
+
+    def scalar(self, event: _Event) -> object:
+        """Give the meaning of a scalar."""
+        self.count += 1
+        if event.implicit[0]:
+            value = meaning(event.value)
+            return "<<" if value is MERGE else value
+        if event.tag is None or event.tag == "!":
+            return event.value
+        value = tagged(event.tag, event.value)
+        if value is not NotImplemented:
+            return value
+        self.note(f"`{event.value}` can't be read as {_tag(event)}", event)
+        return event.value
+
+    def sequence(self, start: _Event) -> list[object]:
+        """Build a list."""
+        self.enter(start)
+        items: list[object] = []
+        path, read = self.path, self.next
+        path.append(0)
+        while type(event := read()) is not SequenceEndEvent:
+            if type(event) is ScalarEvent and not event.anchor:
+                items.append(self.scalar(event))
+            else:
+                path[-1] = len(items)
+                items.append(self.value(event))
+        path.pop()
+        return items
+
+    def mapping(self, start: _Event) -> dict[str, object]:
+        """Build a map."""
+        self.enter(start)
+        entries: dict[str, object] = {}
+        marks: dict[str, Any] = {}
+        merged: list[object] = []
+        path, read = self.path, self.next
+        path.append("")
+        while type(event := read()) is not MappingEndEvent:
+            plain = type(event) is ScalarEvent and not event.anchor and event.implicit[0]
+            key = meaning(event.value) if plain else self.value(event)
+            if type(key) is not str:
+                if key is MERGE:
+                    merged.append(self.merge(event))
+                    continue
+                key = self.refuse_key(key, event)
+            path[-1] = key
+            if key in entries:
+                self.note_twice(event, marks[key])
+            else:
+                marks[key] = event.start_mark
+            value = read()
+            if type(value) is ScalarEvent and value.implicit[0] and not value.anchor:
+                self.count += 1
+                entries[key] = meaning(value.value)
+            else:
+                entries[key] = self.value(value)
+        path.pop()
+        return _merge(entries, merged) if merged else entries
+
+    def enter(self, start: _Event) -> None:
+        """Count a map or list, and refuse what nests too deep or has a tag of its own."""
+        self.count += 1
+        if len(self.path) >= MOST_LEVELS:
+            self.path = []
+            self.stop(f"nested more than {MOST_LEVELS} levels deep", start)
+        if start.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+            self.note(f"a map or list can't be read as {_tag(start)}", start)
+
+    def anchored(self, event: _Event) -> object:
+        """Build a value that has an anchor, and remember it."""
+        name, before = event.anchor, self.count
+        self.anchors[name] = None
+        if type(event) is ScalarEvent:
+            value = self.scalar(event)
+        else:
+            value = self.mapping(event) if type(event) is MappingStartEvent else self.sequence(event)
+        self.anchors[name] = (value, self.count - before)
+        return value
+
+    def alias(self, event: _Event) -> object:
+        """Give what an alias stands for."""
+        name = event.anchor
+        target = self.anchors.get(name)
+        if target is None:
+            within = name in self.anchors
+            self.note(f"the alias *{name} " + ("stands within what it names" if within else "names nothing above"), event)
+            return None
+        value, count = target
+        self.count += count
+        if self.count > MOST_VALUES_BY_ALIAS:
+            self.path = []
+            self.stop(f"aliases multiply this file to more than {MOST_VALUES_BY_ALIAS:,} values", event)
+        return value
+
+    def merge(self, event: _Event) -> object:
+        """Read the value of a merge key: a map or a list of maps."""
+        self.path[-1] = "<<"
+        value = self.value(self.next())
+        maps = value if type(value) is list else [value]
+        if any(type(one) is not dict for one in maps):
+            self.note("the merge key << takes a map or a list of maps", event)
+            return {}
+        return value
+
+    def refuse_key(self, key: object, event: _Event) -> str:
+        """Note that a key is no string; give the string it would be if it were quoted."""
+        self.path[-1] = ""
+        if type(event) is not ScalarEvent:
+            kinds = {dict: "a map", list: "a list"}
+            self.note("a key must be a string", event, found=kinds.get(type(key), "an alias"), expected="a string")
+            return str(event.start_mark)
+        found = {bool: "the boolean", int: "the integer", float: "the float"}.get(type(key), "null")
+        written = event.value
+        self.note(
+            "a key must be a string",
+            event,
+            found=f"{found} {written}".rstrip(),
+            expected="a string",
+            hint=f'quote it: "{written}"' if written else "",
+        )
+        return str(written)
+
+    def note_twice(self, event: _Event, first: Any) -> None:
+        """Note a key that its map has already."""
+        self.note(f"this key stands twice, first on line {first.line + 1}", event)
+
+    def note(self, message: str, event: _Event, found: str = "", expected: str = "", hint: str = "") -> None:
+        """Note a problem where ``event`` begins, for the value being read."""
+        mark = event.start_mark
+        location = Location(self.source, mark.line + 1, mark.column + 1)
+        path = dotted(tuple(part for part in self.path if part != ""))
+        self.problems.append(Problem(message, location, path, found, expected, hint))
+
+    def stop(self, message: str, event: _Event, expected: str = "") -> None:
+        """Note a problem and stop reading."""
+        self.note(message, event, expected=expected)
+        raise _Stop
+
+
+def _tag(event: _Event) -> str:
+    return str(event.tag).replace("tag:yaml.org,2002:", "!!")
+
+
+def _merge(entries: dict[str, object], merged: list[object]) -> dict[str, object]:
+    """Add what merge keys bring: a map's own keys win, then earlier maps over later ones."""
+    for value in merged:
+        for one in value if type(value) is list else [value]:
+            for key, item in one.items():  # type: ignore[attr-defined]  # `merge` let only maps through
+                entries.setdefault(key, item)
+    return entries
