@@ -155,7 +155,7 @@ def indent(text: Any, width: Any = 4, first: Any = False) -> Text:
     return Text("\n".join(lines))
 
 
-_DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
+_DIRECTIVE = r"(?s)%(.?)"
 
 
 def format_string(template: Any, *arguments: Any) -> str:
@@ -175,23 +175,23 @@ def format_string(template: Any, *arguments: Any) -> str:
             return _string("%s in format", value)
         return str(value) if type(value) is int else _refuse("%d in format", "an integer", value)
 
-    text = _DIRECTIVE.sub(piece, _string("format", template))
+    text = re.sub(_DIRECTIVE, piece, _string("format", template))
     if remaining:
         raise TypeError("format has more arguments than directives")
     return text
 
 
 # The grammar of github.com/Masterminds/semver v3, which Helm uses; a missing minor or patch number counts as 0.
-_VERSION = re.compile(
-    r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
-    re.ASCII,
+# Patterns are left to re's own cache: compiling them here would cost every start a millisecond.
+_VERSION = (
+    r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 )
-_MINIMUM = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?", re.ASCII)
+_MINIMUM = r"(\d+)\.(\d+)(?:\.(\d+))?"
 
 
 @lru_cache(maxsize=256)
-def _numbers(pattern: re.Pattern[str], text: str) -> tuple[int, int, int] | None:
-    match = pattern.fullmatch(text)
+def _numbers(pattern: str, text: str) -> tuple[int, int, int] | None:
+    match = re.fullmatch(pattern, text, re.ASCII)
     return None if match is None else (int(match[1]), int(match[2] or 0), int(match[3] or 0))
 
 
@@ -229,9 +229,7 @@ def starts_with(text: Any, prefix: Any) -> bool:
 
 
 # One token of a regular expression: a class, an escape, a group opener, a quantifier or a plain character.
-_TOKEN = re.compile(
-    r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\\.|\(\?(?:P<\w+>|[a-zA-Z-]*[:)])|\(\?.?|[*+?}][+]|.", re.DOTALL
-)
+_PART = r"(?s)\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\\.|\(\?(?:P<\w+>|[a-zA-Z-]*[:)])|\(\?.?|[*+?}][+]|."
 
 
 @lru_cache(maxsize=256)
@@ -248,7 +246,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
         return part
 
     try:
-        return re.compile(_TOKEN.sub(piece, pattern), re.ASCII)
+        return re.compile(re.sub(_PART, piece, pattern), re.ASCII)
     except re.error as error:
         raise ValueError(f"`{pattern}` is not a regular expression: {error}") from None
 

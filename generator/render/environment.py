@@ -261,7 +261,7 @@ def _version() -> str:
     try:
         about = os.stat(compiler.__file__)
         with open(__file__, encoding="utf-8") as file:
-            return f"{about.st_size} {about.st_mtime_ns}\n{file.read()}"
+            return cache_key(str(about.st_size), str(about.st_mtime_ns), file.read())
     except OSError:
         return ""
 
