@@ -13,10 +13,14 @@ import marshal
 import os
 import stat
 import sys
+import time
 from contextlib import suppress
 from types import CodeType
 
 DISABLED_BY = "SIDECERT_NO_CACHE"
+
+#: How many entries are kept; the oldest go when there are more (half a thousand are about 3 MB).
+MOST_ENTRIES = 500
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -43,6 +47,7 @@ class CodeCache:
         """Use ``folder``, or the user's cache folder; without a usable one every ``get`` answers None."""
         self._folder = folder if folder is not None else default_folder()
         self._trusted: bool | None = None
+        self._swept = False
 
     def get(self, key: str) -> CodeType | None:
         """Return the code stored under ``key``, or None when it is absent, damaged or could come from someone else."""
@@ -67,7 +72,8 @@ class CodeCache:
         """Store ``code`` under ``key``, replacing what is there in one step; does nothing where that can't be done."""
         if not self._usable(create=True):
             return
-        temporary = f"{self._folder}/.{key}.{os.getpid()}"
+        self._sweep()
+        temporary = f"{self._folder}/.{key}.{os.getpid()}.{time.monotonic_ns()}"
         try:
             payload = marshal.dumps(code)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -76,6 +82,18 @@ class CodeCache:
             os.replace(temporary, f"{self._folder}/{key}")
         except (OSError, ValueError):
             _remove(temporary)
+
+    def _sweep(self) -> None:
+        """Remove the oldest entries when there are too many, once a run."""
+        if self._swept:
+            return
+        self._swept = True
+        with suppress(OSError), os.scandir(self._folder) as found:
+            entries = list(found)
+            if len(entries) > MOST_ENTRIES:
+                entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns)
+                for entry in entries[: len(entries) - MOST_ENTRIES // 2]:
+                    _remove(entry.path)
 
     def _usable(self, *, create: bool = False) -> bool:
         """Say whether the folder is there and nobody else can put files into it."""
@@ -93,7 +111,7 @@ def default_folder() -> str | None:
     base = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(base):  # the XDG base directory specification: relative paths are to be ignored
         home = os.path.expanduser("~")
-        if not os.path.isabs(home):
+        if not os.path.isabs(home) or home.strip("/") == "":  # an account without a home folder
             return None
         base = f"{home}/.cache"
     return f"{base}/sidecert"
