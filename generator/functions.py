@@ -138,7 +138,7 @@ def to_yaml(value: Any) -> Text:
     """Write block YAML with sorted keys, marked so that the finished text can be indented to its column."""
     if type(value) not in _KINDS or type(value) is Text:
         _refuse("yaml", "a map or list", value)
-    body = yaml.block(value).rstrip("\n").replace("\n", BLOCK_NEWLINE)
+    body = yaml.block(value).replace("\n", BLOCK_NEWLINE)
     return Text(f"{BLOCK_START}{body}{BLOCK_END}")
 
 
@@ -241,7 +241,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
         if part in {"$", "\\z"}:
             return r"\Z"
         other_group = part[:2] == "(?" and part[-1] not in ":)>"
-        if other_group or part[1:] == "+" or re.match(r"\\[1-9ZQEpPCx]", part):
+        if other_group or part in {"*+", "++", "?+", "}+"} or re.match(r"\\[1-9ZQEpPCx]", part):
             raise ValueError(f"`{part}` in the regular expression `{pattern}` is not understood alike by Python and Go")
         return part
 

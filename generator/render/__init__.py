@@ -108,6 +108,8 @@ def laid_out(text: str) -> tuple[str, str | None]:
         margin = "\n" + " " * len(match[1])
         return match[1] + first + "".join(margin + line if line else "\n" for line in others)
 
+    if text.endswith(BLOCK_END):
+        text += "\n"  # a literal string at the end of the block may need it
     done = _BLOCK.sub(block, text)
     misplaced = next((line for line in done.split("\n") if BLOCK_START in line), None) if BLOCK_START in done else None
     return done, misplaced
