@@ -1,0 +1,1 @@
+"""Measurements against the real programs: ``make bench``."""

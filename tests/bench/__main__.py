@@ -1,0 +1,117 @@
+"""Print how long sidecert takes beside kubectl kustomize, as ratios measured in one run.
+
+Each comparison runs the two in turn and compares medians, so a machine whose speed drifts slows both alike.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from tests.bench.fleet import write_fleet
+from tests.tools import program
+
+PROJECT = Path(__file__).parents[2]
+SIDECERT = [str(Path(sys.executable).with_name("sidecert"))]
+FLEET = int(os.environ.get("SIDECERT_BENCH_FLEET", "1000"))
+KUSTOMIZE_CALLS = 20
+ROUNDS = 9
+
+
+def main() -> None:
+    """Measure and print; exit 1 where a promised ratio is not kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        missed = [line for measure in (samples, one_environment, fleet) for line in measure(work)]
+    if missed:
+        print("\nnot kept: " + "; ".join(missed))
+        raise SystemExit(1)
+
+
+def samples(work: Path) -> list[str]:
+    """Render the sample environments, from cold, into an empty folder."""
+    output = work / "samples"
+
+    def render() -> None:
+        shutil.rmtree(output, ignore_errors=True)
+        run([*SIDECERT, "render", "-C", str(PROJECT), "--output", str(output), "--quiet"])
+
+    seconds = timed(render)
+    print(f"sample environments, to an empty folder      {seconds * 1000:7.0f} ms")
+    return ["samples under 1 s"] if seconds >= 1 else []
+
+
+def one_environment(work: Path) -> list[str]:
+    """Compare one environment's manifests and overlay with ``kubectl kustomize`` of that overlay, in turn."""
+    output = work / "samples"
+    missed = []
+    for name in ("prod/eu-1", "prod/us-1"):
+        render = [*SIDECERT, "render", "-C", str(PROJECT), "--output", str(output), "--quiet", name]
+        kustomize = [program("kubectl"), "kustomize", str(output / "kustomize/overlays" / name)]
+        ours, theirs = in_turn(lambda render=render: run(render), lambda kustomize=kustomize: run(kustomize))
+        ratio = ours / theirs
+        print(
+            f"{name}, cold start{'':19}{ours * 1000:16.0f} ms   "
+            f"kubectl kustomize {theirs * 1000:4.0f} ms   ratio {ratio:.2f}"
+        )
+        if ratio > 1:
+            missed.append(f"{name} not slower than kubectl kustomize (ratio {ratio:.2f})")
+    return missed
+
+
+def fleet(work: Path) -> list[str]:
+    """Render a fleet to manifests and Kustomize, and scale a few kustomize calls up to it."""
+    project = work / "fleet"
+    names = write_fleet(project, FLEET)
+    started = perf_counter()
+    run([*SIDECERT, "render", "-C", str(project), "--quiet"])
+    ours = perf_counter() - started
+    overlays = project / "output/kustomize/overlays"
+    step = max(1, len(names) // KUSTOMIZE_CALLS)
+    chosen = names[::step][:KUSTOMIZE_CALLS]
+    started = perf_counter()
+    for name in chosen:
+        run([program("kubectl"), "kustomize", str(overlays / name)])
+    theirs = (perf_counter() - started) / len(chosen) * len(names)
+    print(
+        f"{len(names)} environments, to an empty folder{ours:16.1f} s    "
+        f"{len(names)} kubectl kustomize {theirs:5.0f} s    {theirs / ours:.1f} times faster"
+    )
+    return [f"a tenth of the time of {len(names)} kubectl kustomize calls"] if ours * 10 > theirs else []
+
+
+def timed(action: Callable[[], None]) -> float:
+    """Give the median duration of an action in seconds, after one run that doesn't count."""
+    action()
+    return median(duration(action) for _ in range(ROUNDS))
+
+
+def in_turn(first: Callable[[], None], second: Callable[[], None]) -> tuple[float, float]:
+    """Give both actions' median durations in seconds, run in turn after one round that doesn't count."""
+    first()
+    second()
+    pairs = [(duration(first), duration(second)) for _ in range(ROUNDS)]
+    return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+
+
+def duration(action: Callable[[], None]) -> float:
+    """Give how long an action takes, in seconds."""
+    started = perf_counter()
+    action()
+    return perf_counter() - started
+
+
+def run(command: Sequence[str]) -> None:
+    """Run a command whose output nobody reads; a failure raises CalledProcessError."""
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main()
