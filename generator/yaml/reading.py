@@ -12,7 +12,6 @@ from _ruamel_yaml import (
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
-    SequenceStartEvent,
 )
 
 from generator.errors import InputError, Location, Problem, dotted
@@ -135,7 +134,7 @@ class _Reader:
         self.enter(start)
         entries: dict[str, object] = {}
         marks: dict[str, Any] = {}
-        merged: list[object] = []
+        merged: list[dict[str, object]] = []
         path, read = self.path, self.next
         path.append("")
         while type(event := read()) is not MappingEndEvent:
@@ -143,7 +142,7 @@ class _Reader:
             key = meaning(event.value) if plain else self.value(event)
             if type(key) is not str:
                 if key is MERGE:
-                    merged.append(self.merge(event))
+                    merged += self.merge(event)
                     continue
                 key = self.refuse_key(key, event)
             path[-1] = key
@@ -185,8 +184,8 @@ class _Reader:
         name = event.anchor
         target = self.anchors.get(name)
         if target is None:
-            within = name in self.anchors
-            self.note(f"the alias *{name} " + ("stands within what it names" if within else "names nothing above"), event)
+            trouble = "stands within what it names" if name in self.anchors else "names nothing above"
+            self.note(f"the alias *{name} {trouble}", event)
             return None
         value, count = target
         self.count += count
@@ -195,24 +194,25 @@ class _Reader:
             self.stop(f"aliases multiply this file to more than {MOST_VALUES_BY_ALIAS:,} values", event)
         return value
 
-    def merge(self, event: _Event) -> object:
+    def merge(self, event: _Event) -> list[dict[str, object]]:
         """Read the value of a merge key: a map or a list of maps."""
         self.path[-1] = "<<"
         value = self.value(self.next())
-        maps = value if type(value) is list else [value]
-        if any(type(one) is not dict for one in maps):
+        maps = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, dict) for one in maps):
             self.note("the merge key << takes a map or a list of maps", event)
-            return {}
-        return value
+            return []
+        return maps
 
     def refuse_key(self, key: object, event: _Event) -> str:
         """Note that a key is no string; give the string it would be if it were quoted."""
         self.path[-1] = ""
         if type(event) is not ScalarEvent:
-            kinds = {dict: "a map", list: "a list"}
-            self.note("a key must be a string", event, found=kinds.get(type(key), "an alias"), expected="a string")
+            kind = "a map" if isinstance(key, dict) else "a list" if isinstance(key, list) else "an alias"
+            self.note("a key must be a string", event, found=kind, expected="a string")
             return str(event.start_mark)
-        found = {bool: "the boolean", int: "the integer", float: "the float"}.get(type(key), "null")
+        kind = "null" if key is None else f"the {type(key).__name__}"
+        found = {"the bool": "the boolean", "the int": "the integer"}.get(kind, kind)
         written = event.value
         self.note(
             "a key must be a string",
@@ -244,10 +244,9 @@ def _tag(event: _Event) -> str:
     return str(event.tag).replace("tag:yaml.org,2002:", "!!")
 
 
-def _merge(entries: dict[str, object], merged: list[object]) -> dict[str, object]:
+def _merge(entries: dict[str, object], merged: list[dict[str, object]]) -> dict[str, object]:
     """Add what merge keys bring: a map's own keys win, then earlier maps over later ones."""
-    for value in merged:
-        for one in value if type(value) is list else [value]:
-            for key, item in one.items():  # type: ignore[attr-defined]  # `merge` let only maps through
-                entries.setdefault(key, item)
+    for one in merged:
+        for key, item in one.items():
+            entries.setdefault(key, item)
     return entries

@@ -1,8 +1,8 @@
 """Scalars: what a plain one means to Kubernetes and Helm, and how to print one so that every reader agrees.
 
 Reading follows goyaml v2, which sigs.k8s.io/yaml and Helm use: YAML 1.1 (``yes`` is true, ``017`` is 15), except that
-``12:30`` and ``2001-01-01`` are strings (checked against Helm and kubectl by a test). Printing also bears in mind YAML 1.2
-and the readers that do know sexagesimal numbers and dates.
+``12:30`` and ``2001-01-01`` are strings (a test compares with Helm). Printing also bears in mind YAML 1.2, and readers
+that do know sexagesimal numbers and dates.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Scalar = str | int | float | bool | None
 MERGE: Final = object()
 
 _WORDS: dict[str, object] = {
-    **{word: True for word in "y Y yes Yes YES true True TRUE on On ON".split()},
-    **{word: False for word in "n N no No NO false False FALSE off Off OFF".split()},
+    **dict.fromkeys(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], True),
+    **dict.fromkeys(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"], False),
     **dict.fromkeys(["", "~", "null", "Null", "NULL"]),
     **{sign + word: float("inf") for sign in ("", "+") for word in (".inf", ".Inf", ".INF")},
     **{word: float("-inf") for word in ("-.inf", "-.Inf", "-.INF")},
@@ -74,7 +74,7 @@ def tagged(tag: str, text: str) -> object:
     return value if type(value) is wanted else NotImplemented
 
 
-# What some reader may take for something else than a string. Letter case is ignored: it costs a needless quote at worst.
+# What some reader may take for something else than a string. Ignoring letter case costs a quote at worst.
 _AMBIGUOUS = re.compile(
     r"y|n|yes|no|on|off|true|false|null|~|=|<<"
     r"|[-+]?\.(?:inf|nan)"
