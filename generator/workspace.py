@@ -12,12 +12,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.files import Root, check_name, missing_folder, nearest, unusable_names
-from generator.schema import Schema, schema_from_text
-from generator.values import Layer, read_layer
+
+if TYPE_CHECKING:
+    from generator.schema import Schema
+    from generator.values import Layer
 
 DEFAULTS = "_defaults.yaml"
 SCHEMA = "values.schema.json"
@@ -52,7 +54,7 @@ class TemplateFile(NamedTuple):
 class Overlays(NamedTuple):
     """What a walk over ``overlays/`` found: environments in order, and the folders that hold defaults."""
 
-    names: tuple[str, ...]
+    names: dict[str, None]
     folders_with_defaults: frozenset[str]
 
 
@@ -101,29 +103,29 @@ class Workspace:
         Raises:
             InputError: the folder is missing, or files in it have names that can't be used: every one is told.
         """
-        return self._overlays.names
+        return tuple(self._overlays.names)
 
     def select(self, patterns: Iterable[str]) -> tuple[str, ...]:
         """The environments that names and globs (``prod/*``) stand for, sorted; all of them for no pattern.
 
         Raises:
-            InputError: a name is unknown, or a glob matches nothing.
+            InputError: there is no environment, a name is unknown, or a glob matches nothing.
         """
-        from fnmatch import fnmatchcase
-
-        wanted, problems = set[str](), list[Problem]()
+        known, wanted, problems = self.environment_names(), set[str](), list[Problem]()
+        if not known:
+            hint = f"an environment is a file like {self.overlays.source('dev.yaml')}"
+            raise InputError(
+                Problem("there is no environment in this folder", Location(self.overlays.shown), hint=hint)
+            )
         patterns = tuple(patterns)
         for pattern in patterns:
-            glob = any(sign in pattern for sign in "*?[")
-            names = [
-                name for name in self.environment_names() if name == pattern or (glob and fnmatchcase(name, pattern))
-            ]
+            names = _matching(pattern, known)
             wanted.update(names)
             if not names:
-                problems.append(self._unknown(pattern, glob=glob))
+                problems.append(self._unknown(pattern))
         if problems:
             raise InputError(problems)
-        return tuple(sorted(wanted)) if patterns else self.environment_names()
+        return tuple(sorted(wanted)) if patterns else known
 
     def environment(self, name: str) -> Environment:
         """Read an environment's layers.
@@ -132,7 +134,7 @@ class Workspace:
             InputError: there is no such environment, or a layer can't be read.
         """
         if name not in self._overlays.names:
-            raise InputError(self._unknown(name, glob=False))
+            raise InputError(self._unknown(name))
         folders = ["", *_parents(name)]
         defaults = [self._read_defaults(folder) for folder in folders if folder in self._overlays.folders_with_defaults]
         return Environment(name, (*defaults, self._read_layer(f"{name}.yaml")))
@@ -147,10 +149,12 @@ class Workspace:
         return self._defaults[folder]
 
     def _read_layer(self, path: str) -> Layer:
+        from generator.values import read_layer
+
         return read_layer(self.overlays.source(path), self.overlays.read(path))
 
-    def _unknown(self, name: str, *, glob: bool) -> Problem:
-        if glob:
+    def _unknown(self, name: str) -> Problem:
+        if _is_glob(name):
             return Problem(f"no environment matches '{name}'", hint="`sidecert list` shows all environments")
         reason = check_name(name)
         if reason:
@@ -183,7 +187,7 @@ class Workspace:
         problems += unusable_names(self.overlays, names)
         if problems:
             raise InputError(sorted(problems, key=lambda problem: str(problem.location)))
-        return Overlays(tuple(sorted(names)), frozenset(defaults))
+        return Overlays(dict.fromkeys(sorted(names)), frozenset(defaults))
 
     # --------------------------------------------------------------------------------------- templates
 
@@ -228,6 +232,8 @@ class Workspace:
 
     @cached_property
     def _schema(self) -> Schema:
+        from generator.schema import schema_from_text
+
         text = self.template(SCHEMA)
         if text is None:
             raise InputError(Problem("the schema is missing", Location(self.template_roots[-1].source(SCHEMA))))
@@ -247,3 +253,15 @@ def _parents(name: str) -> list[str]:
     """The folders above an environment, from the outermost: ``a/b/c`` has ``a`` and ``a/b``."""
     steps = name.split("/")[:-1]
     return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]
+
+
+def _is_glob(pattern: str) -> bool:
+    return any(sign in pattern for sign in "*?[")
+
+
+def _matching(pattern: str, names: tuple[str, ...]) -> list[str]:
+    if not _is_glob(pattern):
+        return [pattern] if pattern in names else []
+    from fnmatch import fnmatchcase
+
+    return [name for name in names if fnmatchcase(name, pattern)]

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator import swap
 from generator.errors import InputError, OutputError
 from generator.tree import Changes, OutputFile, OutputTree
 from tests.conftest import snapshot
@@ -291,7 +290,7 @@ class TestFailures:
                 raise OSError(code, os.strerror(code))
             return real(*arguments)
 
-        monkeypatch.setattr(swap.os, call, failing)
+        monkeypatch.setattr(os, call, failing)
         failure = None
         try:
             tree_of(**self.NEW).write(str(output), "output", changes)
@@ -318,7 +317,7 @@ class TestFailures:
                 swap_signal()
             return real(*arguments)
 
-        monkeypatch.setattr(swap.os, "rename", interrupted)
+        monkeypatch.setattr(os, "rename", interrupted)
         try:
             tree_of(**self.NEW).write(str(output), "output", changes)
         except KeyboardInterrupt:
@@ -335,7 +334,7 @@ class TestFailures:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             return real(*arguments)
 
-        monkeypatch.setattr(swap.os, "rename", failing)
+        monkeypatch.setattr(os, "rename", failing)
         with pytest.raises(OutputError):
             put(tree_of(m={"a": "new", "b": "new"}), output)
 
