@@ -115,7 +115,7 @@ def test_python_and_go_agree(number: int, go_results: list[Any]):
         assert json.loads(str(ours)) == json.loads(theirs)
     elif name == "yaml":
         assert isinstance(ours, Text)
-        assert yaml.load(unmarked(ours), "ours") == yaml.load(theirs, "theirs") == arguments[0]
+        assert yaml.load(unmarked(ours), "ours") == yaml.load(f"{theirs}\n", "theirs") == arguments[0]
     else:
         assert ours == theirs
         assert type(ours) is type(theirs)

@@ -17,11 +17,12 @@ from generator.render.environment import MissingValueError, TemplateText
 
 
 class _Place(NamedTuple):
-    """The innermost template line that was running, and the variables it saw."""
+    """The innermost template line that was running, the variables it saw, and the outermost line that led there."""
 
     template: str
     line: int
     variables: Mapping[str, Any]
+    reached_from: tuple[str, int] | None = None
 
 
 def explained(
@@ -32,15 +33,27 @@ def explained(
     template = sources.get(place.template)
     location = Location(template.source if template else place.template, place.line)
     line = _line(template, place.line)
-    references = dict(_references(line, place.variables, tree))
-    if isinstance(error, MissingValueError):
-        problem, paths = _missing_value(error, location, tree, references)
-        return problem, list(dict.fromkeys([*paths, *references]))
-    message, hint = _told(error, sources)
     if isinstance(error, jinja2.TemplateSyntaxError):
+        message, hint = _told(error, sources)
         return Problem(message, location, found=line.strip(), hint=hint), []
-    found = ", ".join(f"{path} = {_shown(value)}" for path, value in references.items())
-    return Problem(message, location, found=found or line.strip(), hint=hint), list(references)
+    references = dict(_references(line, place.variables, tree))
+    paths = list(references)
+    if isinstance(error, MissingValueError):
+        problem, owners = _missing_value(error, location, tree, references)
+        paths = list(dict.fromkeys([*owners, *paths]))
+    else:
+        message, hint = _told(error, sources)
+        found = ", ".join(f"{path} = {_shown(value)}" for path, value in references.items())
+        problem = Problem(message, location, found=found or line.strip(), hint=hint)
+    return problem._replace(hint=" ".join(filter(None, (problem.hint, _way(place, sources))))), paths
+
+
+def _way(place: _Place, sources: Mapping[str, TemplateText]) -> str:
+    """Tell which line of which template led to the place, unless it is the same template."""
+    if place.reached_from is None or place.reached_from[0] == place.template:
+        return ""
+    name, line = place.reached_from
+    return f"(reached from {Location(sources[name].source if name in sources else name, line)})"
 
 
 def misplaced_block(line: str, name: str, sources: Mapping[str, TemplateText]) -> Problem:
@@ -59,13 +72,14 @@ def misplaced_block(line: str, name: str, sources: Mapping[str, TemplateText]) -
 def _place(error: Exception, name: str) -> _Place:
     if isinstance(error, jinja2.TemplateSyntaxError):
         return _Place(error.name or name, error.lineno, {})
-    place = _Place(name, 0, {})
+    place, outermost = _Place(name, 0, {}), None
     step: TracebackType | None = error.__traceback__
     while step is not None:
         template = step.tb_frame.f_globals.get("__jinja_template__")
         if template is not None:
             line = template.get_corresponding_lineno(step.tb_lineno)
-            place = _Place(template.name, line, step.tb_frame.f_locals)
+            outermost = outermost or (template.name, line)
+            place = _Place(template.name, line, step.tb_frame.f_locals, outermost)
         step = step.tb_next
     return place
 
