@@ -1,0 +1,172 @@
+"""The commands. Other rooms are imported inside them, so that help, version and completion answer at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from generator import __version__
+from generator.cli.options import FORMS, Folders, complete_environment, format_option, project_options, read_forms
+from generator.cli.report import Progress, count, print_data, print_differences, say
+
+if TYPE_CHECKING:
+    from generator.tree import Changes
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 fine, 1 --check found differences, 2 something given can't be used, 3 a bug of ours.",
+)
+@click.version_option(__version__, prog_name="sidecert", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Render what your own Prometheus needs to scrape Istio workloads over strict mTLS.
+
+    Values in overlays/ and templates give, for each environment, plain manifests and a Kustomize base with overlays.
+    """
+
+
+@cli.command(
+    short_help="Render environments.",
+    epilog="""\b
+    Examples:
+      sidecert render                       every environment; what is gone from overlays/ goes from output/
+      sidecert render dev 'prod/*'          some of them; quote the globs
+      sidecert render --only manifests      one form
+      sidecert render --stdout dev | kubectl apply -f -
+      sidecert render --check               in CI: is output/ what would be rendered?""",
+)
+@click.argument("environments", metavar="[ENV]...", nargs=-1, shell_complete=complete_environment)
+@click.option(
+    "--only",
+    "forms",
+    metavar="FORM,...",
+    default=",".join(FORMS),
+    callback=read_forms,
+    help="Any of manifests, kustomize.  [default: both]",
+)
+@click.option("--stdout", is_flag=True, help="Print one environment's manifests as a YAML stream; write no file.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; print a diff and exit 1 where output/ is stale or hand-edited."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that were edited by hand.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary and no progress bar.")
+@project_options
+def render(
+    environments: tuple[str, ...],
+    *,
+    forms: tuple[str, ...],
+    stdout: bool,
+    check: bool,
+    force: bool,
+    quiet: bool,
+    **where: Any,
+) -> None:
+    """Render environments, named or given as globs; all of them without any.
+
+    A * in a glob also stands for slashes.
+    """
+    from generator import build
+
+    folders = Folders(**where)
+    workspace = folders.workspace()
+    names = workspace.select(environments)
+    if stdout:
+        if len(names) != 1 or check:
+            raise click.UsageError("--stdout takes exactly one environment, and no --check")
+        sys.stdout.write(build.stream(workspace, names[0]))
+        return
+    with Progress(len(names), wanted=not quiet) as progress:
+        tree = build.build(workspace, names, forms, progress)
+    output, shown = folders.output_folder()
+    changes = tree.compare(output, shown, () if environments else forms)
+    if check:
+        print_differences(tree, changes, (output, shown), names, quiet=quiet)
+        return
+    hint = _base_hint(changes, output) if environments else ""
+    tree.write(output, shown, changes, force=force)
+    if not quiet:
+        written = len(changes.written) + len(changes.edited) + len(changes.foreign)
+        counts = f"{count(written, 'file')} written, {len(changes.removed)} removed, {len(changes.unchanged)} unchanged"
+        say(f"rendered {count(len(names), 'environment')}: {counts}, in {shown}/{hint}")
+
+
+@cli.command(
+    "list", short_help="List the environments.", epilog="\b\nExamples:\n  sidecert list\n  sidecert list -o json"
+)
+@format_option
+@project_options
+def list_environments(form: str | None, **where: Any) -> None:
+    """List the environments, each with its variant and namespace."""
+    from generator import build
+
+    listed = build.summaries(Folders(**where).workspace())
+    if form:
+        print_data([entry._asdict() for entry in listed], form)
+        return
+    widths = [max((len(entry[column]) for entry in listed), default=0) for column in range(2)]
+    for name, variant, namespace in listed:
+        sys.stdout.write(f"{name:<{widths[0]}}  {variant:<{widths[1]}}  {namespace}\n")
+
+
+@cli.command(
+    short_help="Print an environment's merged values.",
+    epilog="""\b
+    Examples:
+      sidecert values dev
+      sidecert values dev -o json
+      sidecert values prod/eu-1 --origin | grep scrape""",
+)
+@click.argument("environment", metavar="ENV", shell_complete=complete_environment)
+@click.option("--origin", is_flag=True, help="One line for each value, with the file and line that it comes from.")
+@format_option
+@project_options
+def values(environment: str, origin: bool, form: str | None, **where: Any) -> None:
+    """Print an environment's values: the defaults, and its layers over them."""
+    from generator import build
+
+    workspace = Folders(**where).workspace()
+    if origin and form:
+        raise click.UsageError("--origin has one form only, so it takes no -o")
+    if origin:
+        sys.stdout.writelines(f"{line}\n" for line in build.origins(workspace, environment))
+    else:
+        print_data(build.merged_values(workspace, environment), form or "yaml")
+
+
+@cli.command(
+    short_help="Print the JSON Schema of values.", epilog="\b\nExample:\n  sidecert schema > values.schema.json"
+)
+@project_options
+def schema(**where: Any) -> None:
+    """Print the JSON Schema of values, with what the project's own variants add."""
+    print_data(Folders(**where).workspace().schema().document, "json")
+
+
+@cli.command(
+    short_help="Print a script for a shell's completion.",
+    epilog="""\b
+    Examples:
+      source <(sidecert completion bash)      now; put the line into ~/.bashrc to keep it
+      source <(sidecert completion zsh)       in ~/.zshrc
+      sidecert completion fish > ~/.config/fish/completions/sidecert.fish""",
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that completes commands, options and environments in a shell."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.UsageError(f"click can't complete in {shell}")
+    sys.stdout.write(found(cli, {}, "sidecert", "_SIDECERT_COMPLETE").source() + "\n")
+
+
+def _base_hint(changes: Changes, output: str) -> str:
+    """Tell that other environments' overlays rest on a base that this render changes."""
+    bases = [path for path in changes.written if path.startswith("kustomize/base/")]
+    if any(os.path.exists(os.path.join(output, path)) for path in bases):
+        return "; the base changed: `sidecert render` brings the other environments up to date"
+    return ""
