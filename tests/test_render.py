@@ -43,7 +43,7 @@ def render(text: str, **values: Any) -> str:
     return renderer(**{"a.yaml.j2": text}).render("a.yaml.j2", values)
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
 def test_case(case: Case):
     sections = dict(case.sections)
     values = json.loads(sections.pop("values", "{}"))

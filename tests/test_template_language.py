@@ -98,7 +98,7 @@ INSTEAD = 'write `format("%s%s", a, b)`'
             "write `for item in list` or `for key, value in map.items()`",
         ),
         ("{% set x = values.a.items() %}", "`items()` outside `for`", "write `for key, value in map.items()`"),
-        ("{{ values.a | upper }}", "the filter `upper`", "did you mean `lower`?"),
+        ("{{ values.a | jsn }}", "the filter `jsn`", "did you mean `json`?"),
         (
             "{{ values.a | default(other='x') }}",
             "a named or unpacked argument of a function",

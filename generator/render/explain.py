@@ -80,6 +80,8 @@ def _place(error: Exception, name: str) -> _Place:
             line = template.get_corresponding_lineno(step.tb_lineno)
             outermost = outermost or (template.name, line)
             place = _Place(template.name, line, step.tb_frame.f_locals, outermost)
+            if isinstance(error, RecursionError):
+                break  # the innermost line would be any of those that go round
         step = step.tb_next
     return place
 

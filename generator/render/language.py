@@ -23,6 +23,7 @@ _GLOBALS = [row.name for row in FUNCTIONS.values() if row.kind == "global"]
 _PLAIN = (
     *(nodes.Template, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Pair, nodes.List, nodes.Tuple, nodes.Dict),
     *(nodes.And, nodes.Or, nodes.Not, nodes.With, nodes.Operand, nodes.Keyword, nodes.Import, nodes.FromImport),
+    nodes.Scope,  # round `autoescape`, which is refused itself
 )
 
 _OPERATORS = {"eq", "ne", "lt", "lteq", "gt", "gteq"}
@@ -44,7 +45,6 @@ _REFUSED: dict[type[nodes.Node], tuple[str, str]] = {
     nodes.AssignBlock: ("a `set` block", "write a macro"),
     nodes.Extends: ("`extends`", "write an `include` or a macro"),
     nodes.Block: ("`block`", "write an `include` or a macro"),
-    nodes.NSRef: ("`namespace`", "write `with`, or a macro"),
     nodes.ScopedEvalContextModifier: ("`autoescape`", "leave it out"),
 }
 
@@ -93,7 +93,7 @@ class _Walker:
         self.problems: list[Problem] = []
 
     def refuse(self, node: nodes.Node, what: str, hint: str) -> None:
-        location = Location(self.name, node.lineno)
+        location = Location(self.name, node.lineno or 0)
         problem = Problem(f"{what} is not part of the template language", location, hint=hint)
         if problem not in self.problems:
             self.problems.append(problem)
@@ -111,6 +111,9 @@ class _Walker:
     def children(self, node: nodes.Node, scope: _Scope) -> None:
         for child in node.iter_child_nodes():
             self.walk(child, scope)
+
+    def on_nsref(self, node: nodes.NSRef, _scope: _Scope) -> None:
+        self.refuse(node, "`namespace`", "write `with`, or a macro")
 
     def on_output(self, node: nodes.Output, scope: _Scope) -> None:
         for child in node.nodes:
@@ -150,7 +153,9 @@ class _Walker:
     def on_assign(self, node: nodes.Assign, scope: _Scope) -> None:
         if scope.under_if:
             self.refuse(node, "`set` under an `if`", "write `with`, or `set` it above the `if`")
-        if not isinstance(node.target, nodes.Name) and not _is_constant(node, scope.constants):
+        if isinstance(node.target, nodes.NSRef):
+            self.walk(node.target, scope)
+        elif not isinstance(node.target, nodes.Name) and not _is_constant(node, scope.constants):
             self.refuse(node, "`set` of several names", "write one `set` for each")
         self.walk(node.node, scope)
 
@@ -251,6 +256,8 @@ class _Walker:
         self.walk(node.node, scope)
 
     def on_getitem(self, node: nodes.Getitem, scope: _Scope) -> None:
+        if isinstance(node.arg, nodes.Slice) and not _is_constant(node, scope.constants):
+            self.refuse(node, *_REFUSED[nodes.Slice])
         self.children(node, scope)
 
 
