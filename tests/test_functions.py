@@ -103,7 +103,8 @@ def go_results(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     folder = chart(tmp_path_factory.mktemp("chart"), "apiVersion: v1\nkind: Rows\nrows:\n" + "".join(rows), values)
     done = subprocess.run([program("helm"), "template", "rows", str(folder)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return [json.loads(row) for row in yaml.load(done.stdout, "rows.yaml")["rows"]]
+    printed: Any = yaml.load(done.stdout, "rows.yaml")
+    return [json.loads(row) for row in printed["rows"]]
 
 
 @pytest.mark.programs
@@ -216,5 +217,13 @@ def test_captured_text_is_no_condition():
 
 
 def test_types_are_named_as_in_the_values_file():
-    named = {kind_of(value) for value in ("", True, 1, 1.5, {}, [], None)}
-    assert named == {"a string", "a boolean", "an integer", "a float", "a map", "a list", "null"}
+    values: tuple[Any, ...] = ("", True, 1, 1.5, {}, [], None)
+    assert {kind_of(value) for value in values} == {
+        "a string",
+        "a boolean",
+        "an integer",
+        "a float",
+        "a map",
+        "a list",
+        "null",
+    }

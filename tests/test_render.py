@@ -35,12 +35,16 @@ def cases() -> Iterator[Case]:
             yield Case(f"{path.stem}: {head.strip()}", dict(zip(sections[::2], contents, strict=True)))
 
 
-def renderer(cache: CodeCache | None = None, **templates: str) -> Renderer:
+def renderer(templates: Mapping[str, str], cache: CodeCache | None = None) -> Renderer:
     return Renderer({name: TemplateText(name, text, f"templates/{name}") for name, text in templates.items()}, cache)
 
 
 def render(text: str, **values: Any) -> str:
-    return renderer(**{"a.yaml.j2": text}).render("a.yaml.j2", values)
+    return renderer({"a.yaml.j2": text}).render("a.yaml.j2", values)
+
+
+def read(text: str) -> Any:
+    return yaml.load(text, "text")
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
@@ -48,7 +52,7 @@ def test_case(case: Case):
     sections = dict(case.sections)
     values = json.loads(sections.pop("values", "{}"))
     output, error = sections.pop("output", None), sections.pop("error", None)
-    subject = renderer(**sections)
+    subject = renderer(sections)
     if error is None:
         assert output is not None
         assert subject.render("a.yaml.j2", values).rstrip("\n") == output.rstrip("\n")
@@ -73,14 +77,12 @@ TREES_OF_MAPS_AND_LISTS = st.lists(TREES, max_size=4) | st.dictionaries(st.text(
 def test_a_printed_scalar_reads_back_as_itself(value: object):
     text = render("a: {{ values.x }}\n", x=value)
     assert text.count("\n") == 1
-    assert yaml.load(text, "text") == {"a": value}
+    assert read(text) == {"a": value}
 
 
 @given(st.text())
 def test_a_printed_key_reads_back_as_itself(key: str):
-    assert yaml.load(render("{% for k, v in values.m.items() %}\n{{ k }}: 1\n{% endfor %}\n", m={key: 1}), "text") == {
-        key: 1
-    }
+    assert read(render("{% for k, v in values.m.items() %}\n{{ k }}: 1\n{% endfor %}\n", m={key: 1})) == {key: 1}
 
 
 @given(TREES_OF_MAPS_AND_LISTS, st.integers(0, 3), st.integers(0, 2))
@@ -90,19 +92,19 @@ def test_a_printed_block_reads_back_as_itself_wherever_it_stands(value: object, 
     expected = value
     for _ in range(dashes):
         expected = [expected]
-    assert yaml.load(text, "text") == {"a": {"b": expected}, "end": 1}
+    assert read(text) == {"a": {"b": expected}, "end": 1}
 
 
 @given(TREES_OF_MAPS_AND_LISTS)
 def test_a_block_in_captured_text_reads_back_as_itself(value: object):
     template = "a: |\n{% filter indent(2, true) %}\nb:\n  {{ values.x | yaml }}\n{% endfilter %}\n"
-    embedded = yaml.load(render(template, x=value), "text")["a"]
-    assert yaml.load(embedded, "embedded") == {"b": value}
+    embedded = read(render(template, x=value))["a"]
+    assert read(embedded) == {"b": value}
 
 
 @given(TREES)
 def test_json_reads_back_as_itself(value: object):
-    assert json.loads(yaml.load(render("a: {{ values.x | json }}\n", x=value), "text")["a"]) == value
+    assert json.loads(read(render("a: {{ values.x | json }}\n", x=value))["a"]) == value
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "{{ a }}", "{% x %}"]), TREES))
@@ -134,7 +136,7 @@ RULES = """\
 
 def test_rules_tell_every_violation_in_order():
     more = '{{ fail("b", "second file") }}'
-    subject = renderer(**{"_lib/rules.j2": RULES, "plain/_rules.j2": more})
+    subject = renderer({"_lib/rules.j2": RULES, "plain/_rules.j2": more})
     tree = {"a": 1, "jobs": {"z": {"port": 0}, "b": {"port": 1}, "c": {"port": None}}}
     assert subject.violations(["_lib/rules.j2", "plain/_rules.j2"], tree) == [
         Violation("a", "one is too few"),
@@ -145,18 +147,18 @@ def test_rules_tell_every_violation_in_order():
 
 
 def test_rules_that_hold_tell_nothing():
-    assert renderer(**{"_lib/rules.j2": RULES}).violations(["_lib/rules.j2"], {"a": 2, "jobs": {}}) == []
+    assert renderer({"_lib/rules.j2": RULES}).violations(["_lib/rules.j2"], {"a": 2, "jobs": {}}) == []
 
 
 def test_a_rule_file_that_prints_is_refused():
     with pytest.raises(TemplateError) as caught:
-        renderer(**{"_lib/rules.j2": "x{{ values.a }}"}).violations(["_lib/rules.j2"], {"a": 1})
+        renderer({"_lib/rules.j2": "x{{ values.a }}"}).violations(["_lib/rules.j2"], {"a": 1})
     expected = Problem("a rule file prints nothing but `fail`", Location("templates/_lib/rules.j2"), found="x1")
     assert caught.value.problems == (expected,)
 
 
 def test_violations_of_one_tree_do_not_show_up_with_the_next():
-    subject = renderer(**{"_lib/rules.j2": RULES})
+    subject = renderer({"_lib/rules.j2": RULES})
     assert len(subject.violations(["_lib/rules.j2"], {"a": 1, "jobs": {}})) == 1
     assert subject.violations(["_lib/rules.j2"], {"a": 2, "jobs": {}}) == []
 
@@ -182,7 +184,7 @@ def test_a_template_that_is_not_there_is_a_problem():
 
 
 def test_one_renderer_serves_many_trees():
-    subject = renderer(a="{% set x = values.x %}{{ x }}")
+    subject = renderer({"a": "{% set x = values.x %}{{ x }}"})
     assert [subject.render("a", {"x": number}) for number in range(3)] == ["0", "1", "2"]
 
 
@@ -215,7 +217,7 @@ def test_output_and_errors_are_the_same_with_and_without_cache(tmp_path: Path):
         told = []
         for cache in (None, CountingCache(tmp_path / "c"), CountingCache(tmp_path / "c")):
             try:
-                told.append(renderer(cache, **TEMPLATES).render("a", tree))
+                told.append(renderer(TEMPLATES, cache).render("a", tree))
             except TemplateError as error:
                 told.append(f"{error} {error.value_paths}")
         assert told[0] == told[1] == told[2]
@@ -224,17 +226,17 @@ def test_output_and_errors_are_the_same_with_and_without_cache(tmp_path: Path):
 def test_compiled_templates_are_taken_from_the_cache(tmp_path: Path):
     tree = {"x": {"c": 1}, "absent": ""}
     first, second, third = (CountingCache(tmp_path / "c") for _ in range(3))
-    renderer(first, **TEMPLATES).render("a", tree)
+    renderer(TEMPLATES, first).render("a", tree)
     assert (first.hits, first.stored) == (0, 2)
-    renderer(second, **TEMPLATES).render("a", tree)
+    renderer(TEMPLATES, second).render("a", tree)
     assert (second.hits, second.stored) == (2, 0)
-    renderer(third, **TEMPLATES | {"m": TEMPLATES["m"] + "\n"}).render("a", tree)
+    renderer({**TEMPLATES, "m": TEMPLATES["m"] + "\n"}, third).render("a", tree)
     assert (third.hits, third.stored) == (1, 1)
 
 
 def test_a_damaged_cache_changes_nothing(tmp_path: Path):
     tree = {"x": {"c": 1}, "absent": ""}
-    expected = renderer(CodeCache(str(tmp_path / "c")), **TEMPLATES).render("a", tree)
+    expected = renderer(TEMPLATES, CodeCache(str(tmp_path / "c"))).render("a", tree)
     for path in (tmp_path / "c").iterdir():
         path.write_bytes(b"nonsense")
-    assert renderer(CodeCache(str(tmp_path / "c")), **TEMPLATES).render("a", tree) == expected
+    assert renderer(TEMPLATES, CodeCache(str(tmp_path / "c"))).render("a", tree) == expected

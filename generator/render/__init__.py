@@ -15,7 +15,8 @@ from jinja2.runtime import Context
 from generator.cache import CodeCache
 from generator.errors import GeneratorError, Location, Problem
 from generator.functions import BLOCK_END, BLOCK_NEWLINE, BLOCK_START, Violation
-from generator.render.environment import Lookup, TemplateEnvironment, TemplateError, TemplateLoader, TemplateText
+from generator.render.environment import TemplateEnvironment
+from generator.render.loading import Lookup, TemplateError, TemplateLoader, TemplateText
 
 __all__ = ["Renderer", "TemplateError", "TemplateText", "Violation", "language_problems"]
 

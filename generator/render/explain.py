@@ -13,7 +13,8 @@ import jinja2
 
 from generator.errors import Location, Problem, ValuePath, dotted
 from generator.functions import FUNCTIONS, kind_of
-from generator.render.environment import MissingValueError, TemplateText
+from generator.render.environment import MissingValueError
+from generator.render.loading import TemplateText
 
 
 class _Place(NamedTuple):

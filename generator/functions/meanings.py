@@ -1,17 +1,16 @@
-"""The one table of template functions: name, Python meaning, Go spelling.
+"""What each template function means in Python.
 
-A function means the same in both languages or refuses the arguments where it would not: a test runs every row through
-Helm and compares. Every function checks its arguments strictly (``type(x) is str``), which also keeps captured text,
-whose scalars are printed already, from being taken for a value.
+Every function checks its arguments strictly (``type(x) is str``), which also keeps captured text, whose scalars are
+printed already, from being taken for a value. What it refuses raises TypeError, or ValueError for a string that is no
+version or regular expression.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from generator import yaml
 
@@ -34,20 +33,6 @@ class Violation(NamedTuple):
 
     path: str
     message: str
-
-
-class Function(NamedTuple):
-    """One row of the table.
-
-    ``go`` takes the Go expressions of the arguments in ``{0}``, ``{1}``, or all of them in ``{*}``. It is empty for
-    what happens to text while the Helm template is generated. ``helper`` is a Go template that ``go`` includes.
-    """
-
-    name: str
-    kind: Literal["global", "filter"]
-    python: Callable[..., object]
-    go: str
-    helper: str = ""
 
 
 _KINDS: dict[type, str] = {
@@ -279,45 +264,3 @@ def concat(*lists: Any) -> list[Any]:
 def fail(path: Any, message: Any) -> Violation:
     """State that the value at the dotted ``path`` can't work, and why. Printing it reports it."""
     return Violation(_string("fail", path), _string("fail", message))
-
-
-# sprig's own merges go down into nested maps and let empty values lose, so the chart brings this one along.
-MERGE_HELPER = """\
-{{- define "sidecert.merge" -}}
-{{- $merged := dict -}}
-{{- range $map := . -}}{{- range $key, $value := $map -}}{{- $_ := set $merged $key $value -}}{{- end -}}{{- end -}}
-{{- toJson $merged -}}
-{{- end -}}
-"""
-
-FUNCTIONS: dict[str, Function] = {
-    row.name: row
-    for row in (
-        Function("default", "filter", default, "default {1} {0}"),
-        Function("length", "filter", length, "len {0}"),
-        Function("join", "filter", join, "join {1} {0}"),
-        Function("lower", "filter", lower, "lower {0}"),
-        Function("quote_regex", "filter", quote_regex, "regexQuoteMeta {0}"),
-        Function("sort_list", "filter", sort_list, "sortAlpha {0}"),
-        Function("json", "filter", to_json, "toJson {0}"),
-        Function("yaml", "filter", to_yaml, "toYaml {0}"),
-        Function("indent", "filter", indent, ""),
-        Function("format", "global", format_string, "printf {*}"),
-        Function("version_at_least", "global", version_at_least, 'semverCompare (printf ">=%s-0" {1}) {0}'),
-        Function("has_key", "global", has_key, "hasKey {0} {1}"),
-        Function("contains", "global", contains, "has {1} {0}"),
-        Function("starts_with", "global", starts_with, "hasPrefix {1} {0}"),
-        Function("matches", "global", matches, "regexMatch {1} {0}"),
-        Function("merge", "global", merge, 'fromJson (include "sidecert.merge" (list {*}))', MERGE_HELPER),
-        Function("concat", "global", concat, "concat {*}"),
-        Function("fail", "global", fail, 'fail (printf "%s: %s" {0} {1})'),
-    )
-}
-
-
-def go_call(name: str, *arguments: str) -> str:
-    """Spell a call of the function ``name`` in Go, with the Go expressions of its arguments."""
-    call = FUNCTIONS[name].go.replace("{*}", " ".join(arguments))
-    for number, argument in enumerate(arguments):
-        call = call.replace(f"{{{number}}}", argument)
-    return call
