@@ -110,21 +110,30 @@ def sort_list(value: Any) -> list[str]:
 
 def to_json(value: Any) -> str:
     """Write compact JSON with sorted keys, as a string."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_no_json
-    )
-
-
-def _no_json(value: object) -> NoReturn:
-    _refuse("json", "values from the tree", value)
+    _check_tree("json", value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def to_yaml(value: Any) -> Text:
     """Write block YAML with sorted keys, marked so that the finished text can be indented to its column."""
-    if type(value) not in _KINDS or type(value) is Text:
-        _refuse("yaml", "a map or list", value)
+    _check_tree("yaml", value)
     body = yaml.block(value).replace("\n", BLOCK_NEWLINE)
     return Text(f"{BLOCK_START}{body}{BLOCK_END}")
+
+
+def _check_tree(function: str, value: Any) -> None:
+    """Refuse what a map made in a template can hold and a values file can't: printed text, undefined names."""
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                _refuse(function, "maps whose keys are strings", key)
+            _check_tree(function, item)
+    elif kind is list or kind is tuple:
+        for item in value:
+            _check_tree(function, item)
+    elif kind not in _KINDS or kind is Text:
+        _refuse(function, "values", value)
 
 
 def indent(text: Any, width: Any = 4, first: Any = False) -> Text:
