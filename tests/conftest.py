@@ -41,3 +41,55 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes | str, int]]:
 def project(tmp_path: Path) -> WriteTree:
     """Write a project's files and give its folder."""
     return lambda files: write_tree(tmp_path / "project", files)
+
+
+#: A project with a variant, a schema and rules of its own, so small that a test sees all of it.
+TINY: dict[str, str] = {
+    "templates/values.schema.json": """
+        {
+          "$schema": "http://json-schema.org/draft-07/schema#",
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["variant", "name", "namespace", "replicas", "labels"],
+          "properties": {
+            "variant": {"type": "string", "enum": ["tiny"], "default": "tiny"},
+            "name": {"type": "string", "default": "prometheus"},
+            "namespace": {"type": "string", "default": "monitoring"},
+            "replicas": {"type": "integer", "default": 1, "minimum": 1, "maximum": 9},
+            "labels": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}}
+          }
+        }
+        """,
+    "templates/_lib/rules.j2": """
+        {% if values.name == "istiod" %}
+        {{ fail("name", "this is the name of the control plane") }}
+        {% endif %}
+        """,
+    "templates/tiny/config.yaml.j2": """
+        apiVersion: v1
+        kind: ConfigMap
+        metadata:
+          name: {{ values.name }}
+          namespace: {{ values.namespace }}
+        data:
+          replicas: {{ format("%d", values.replicas) }}
+        """,
+    "templates/tiny/service.yaml.j2": """
+        apiVersion: v1
+        kind: Service
+        metadata:
+          name: {{ values.name }}
+          namespace: {{ values.namespace }}
+        spec:
+          clusterIP: None
+        """,
+    "overlays/_defaults.yaml": "namespace: team\n",
+    "overlays/dev.yaml": "replicas: 1\n",
+    "overlays/prod/eu-1.yaml": "replicas: 3\n",
+}
+
+
+@pytest.fixture
+def tiny(project: WriteTree) -> Path:
+    """The tiny project's folder."""
+    return project(TINY)

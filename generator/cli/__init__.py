@@ -7,6 +7,7 @@ to standard error.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ _UNUSABLE = 2
 _BUG = 3
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def run(arguments: Iterable[str]) -> int:
@@ -39,6 +41,12 @@ def run(arguments: Iterable[str]) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         return _BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _FULL:
+            print_bug(error)
+            return _BUG
+        say(f"error: standard output: {error.strerror}")  # the output folder has its own words for this
+        return _UNUSABLE
     except SystemExit as stop:  # click's own: a completion, or a reader that has gone
         return _BROKEN_PIPE if isinstance(stop.__context__, BrokenPipeError) else int(stop.code or 0)
     except Exception as error:  # noqa: BLE001  # whatever reaches this place is a bug
