@@ -24,11 +24,16 @@ __all__ = ["Renderer", "TemplateError", "TemplateText", "Violation", "language_p
 class Renderer:
     """Renders templates by name; keeps what it has compiled, so one serves many value trees."""
 
-    def __init__(self, templates: Mapping[str, TemplateText] | Lookup, cache: CodeCache | None = None) -> None:
-        """Take the templates, includes among them, and the cache for their compiled form."""
+    def __init__(
+        self,
+        templates: Mapping[str, TemplateText] | Lookup,
+        cache: CodeCache | None = None,
+        optional: frozenset[str] = frozenset(),
+    ) -> None:
+        """Take the templates, includes among them, the cache for their compiled form, and the optional keys' names."""
         lookup = templates.get if isinstance(templates, Mapping) else templates
         self._loader = TemplateLoader(lookup, cache)
-        self._environment = TemplateEnvironment(self._loader)
+        self._environment = TemplateEnvironment(self._loader, optional)
         self._names = dict(self._environment.globals)
 
     def render(self, name: str, tree: Mapping[str, object]) -> str:
@@ -89,7 +94,7 @@ def language_problems(name: str, text: str) -> list[Problem]:
     from generator.render.explain import explained
     from generator.render.language import problems_in
 
-    environment = TemplateEnvironment(TemplateLoader(lambda _: None, None))
+    environment = TemplateEnvironment(TemplateLoader(lambda _: None, None), frozenset())
     try:
         tree = environment.parse(text, name)
     except TemplateSyntaxError as error:

@@ -76,7 +76,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     code_generator_class = _Code
     intercepted_binops = frozenset({"*", "**", "%"})  # what could fill the memory
 
-    def __init__(self, loader: BaseLoader) -> None:
+    def __init__(self, loader: BaseLoader, optional: frozenset[str]) -> None:
         super().__init__(
             loader=loader,
             undefined=StrictUndefined,
@@ -93,6 +93,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.globals = {row.name: row.python for row in FUNCTIONS.values() if row.kind == "global"}
         self.globals["range"] = safe_range
         self.reached: list[Violation] = []
+        self.optional = optional
 
     @staticmethod
     def concat(parts: Iterable[str]) -> Text:  # Jinja's seam: what blocks and macros return
@@ -140,13 +141,18 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         raise TypeError(f"a loop runs over a list, not over {kind_of(value)}")
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """Look up ``obj.attribute``: a key of a map exactly, ``items`` of a map, or a macro of an import."""
+        """Look up ``obj.attribute``: a key of a map exactly, ``items`` of a map, or a macro of an import.
+
+        An optional key is null where it is absent; a whole map that is printed doesn't show it.
+        """
         kind = type(obj)
         if kind is dict:
             if attribute == "items":
                 return partial(_sorted_items, obj)
             if attribute in obj:
                 return obj[attribute]
+            if attribute in self.optional:
+                return None
         elif kind is TemplateModule:
             if attribute[:1] != "_" and attribute in obj.__dict__:
                 return obj.__dict__[attribute]
