@@ -69,7 +69,7 @@ def sample_values(name: str) -> Tree:
 
 def _checked(overlay: Tree) -> Tree:
     builder = _builder()
-    return builder._checked(merge_layers(builder._schema.defaults(), [Layer("test", "", dict(overlay))]))
+    return builder._checked(merge_layers(builder._schema.defaults(), [Layer("test", as_yaml(overlay), dict(overlay))]))
 
 
 def as_yaml(tree: Tree) -> str:

@@ -1,0 +1,205 @@
+"""Random valid value trees: overlays over the schema's defaults, drawn from the schema itself.
+
+A tree sets a few of the schema's points (scalars, lists and maps), each to a value drawn from its own subschema. Strings
+are those that YAML readers, templates and shells take for something else, where the pattern allows them. What has a
+shape that the schema leaves to Kubernetes or Prometheus is drawn from real examples (``tests/samples.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from generator.errors import dotted
+from tests.rendering import problems, schema
+from tests.samples import BY_PATH, FORMS, NASTY
+
+Node = Mapping[str, Any]
+Path = tuple[str, ...]
+Draw = Any
+
+MOST_POINTS = 12
+
+
+class Point(NamedTuple):
+    """A place in the values that can be set by itself."""
+
+    path: Path
+    node: Node
+
+
+@st.composite
+def value_trees(draw: Draw, variant: str) -> dict[str, Any]:
+    """Draw an overlay of a variant that schema and rules accept.
+
+    A point that is refused together with others is left out again; where that doesn't help, the draw is rejected.
+    """
+    form = draw(st.sampled_from(FORMS[variant]))
+    chosen = draw(st.lists(st.sampled_from(points()), max_size=MOST_POINTS, unique_by=lambda point: point.path))
+    values = {point.path: draw(_point_values(point, variant_form(form))) for point in chosen}
+    for _ in range(4):
+        overlay = {**form, **assemble(values, form)}
+        found = problems(overlay)
+        if not found:
+            return overlay
+        refused = {path for path in values for problem in found if problem.path.startswith(dotted(path))}
+        assume(refused)
+        values = {path: value for path, value in values.items() if path not in refused}
+    assume(False)
+    raise AssertionError
+
+
+def variant_form(form: Mapping[str, Any]) -> str:
+    """``operator`` where the Operator runs Prometheus, else ``workload``."""
+    by_operator = form["variant"] == "operator" or form.get("merged", {}).get("prometheus") == "operator"
+    return "operator" if by_operator else "workload"
+
+
+def assemble(values: Mapping[Path, Any], form: Mapping[str, Any]) -> dict[str, Any]:
+    """Put values into one tree, by their paths; the form's own stay."""
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        node = tree
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+        node[path[-1]] = value
+    for volumes in (tree.get("prometheus", {}),):
+        for mount in volumes.get("volumeMounts", {}).values():
+            volumes.setdefault("volumes", {}).setdefault(mount["volume"], {"emptyDir": {}})
+    return {**tree, **form}
+
+
+# --------------------------------------------------------------------------------------------------- where to draw
+
+
+@cache
+def points() -> tuple[Point, ...]:
+    """Every point of the schema but the variant."""
+    return tuple(point for point in _points(schema(), ()) if point.path not in {("variant",), ("merged", "prometheus")})
+
+
+def _points(node: Node, path: Path) -> Iterator[Point]:
+    node = resolve(node)
+    fixed = "properties" in node and "dependencies" not in node and dotted(path) not in BY_PATH
+    if fixed and node.get("additionalProperties") is False:
+        for name, inner in node["properties"].items():
+            yield from _points(inner, (*path, name))
+    else:
+        yield Point(path, node)
+
+
+def resolve(node: Node) -> Node:
+    """Follow a `$ref`."""
+    if "$ref" not in node:
+        return node
+    target = schema_definitions()[node["$ref"].rpartition("/")[2]]
+    return {**resolve(target), **{key: value for key, value in node.items() if key != "$ref"}}
+
+
+@cache
+def schema_definitions() -> dict[str, Node]:
+    """Give the schema's definitions."""
+    definitions: dict[str, Node] = schema()["definitions"]
+    return definitions
+
+
+# --------------------------------------------------------------------------------------------------- what to draw
+
+
+@lru_cache(maxsize=None)
+def _cached(path: Path, form: str) -> st.SearchStrategy[Any]:
+    node = next(point.node for point in points() if point.path == path)
+    return values_of(node, dotted(path), form)
+
+
+def _point_values(point: Point, form: str) -> st.SearchStrategy[Any]:
+    return _cached(point.path, form)
+
+
+def values_of(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
+    """Give the values of a subschema."""
+    node = resolve(node)
+    for name in (f"{path}@{form}", path):
+        if name in BY_PATH:
+            return st.sampled_from(BY_PATH[name])
+    if "enum" in node:
+        return st.sampled_from(node["enum"])
+    kind = node.get("type")
+    if kind == "boolean":
+        return st.booleans()
+    if kind == "integer":
+        low, high = node.get("minimum", 0), node.get("maximum", 10**9)
+        return st.sampled_from([low, high, node.get("default", low)]) | st.integers(low, high)
+    if kind == "string":
+        return strings(node)
+    if kind == "array":
+        return _lists(node, path, form)
+    if "properties" in node:
+        return _objects(node, path, form)
+    return _maps(node, path, form)
+
+
+def _lists(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
+    unique = (lambda item: repr(item)) if node.get("uniqueItems") else None
+    items = values_of(node["items"], f"{path}[]", form)
+    return st.lists(items, min_size=node.get("minItems", 0), max_size=3, unique_by=unique)
+
+
+def _objects(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
+    required = {*node.get("required", []), *node.get("dependencies", {})}
+    inner = {name: values_of(child, f"{path}.{name}", form) for name, child in node["properties"].items()}
+    fixed = {name: values for name, values in inner.items() if name in required}
+    free = {name: values for name, values in inner.items() if name not in required}
+    return st.fixed_dictionaries(fixed, optional=free)
+
+
+def _maps(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
+    names = strings(node.get("propertyNames", {}))
+    return st.dictionaries(names, values_of(node["additionalProperties"], f"{path}.*", form), max_size=3)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\$$", r"\\Z", pattern), re.ASCII)
+
+
+def strings(node: Node) -> st.SearchStrategy[str]:
+    """Give strings that a subschema allows: nasty ones first, then whatever fits the pattern."""
+    parts = list(_parts(node))
+    if "enum" in node:
+        return st.sampled_from(node["enum"])
+    nasty = [text for text in NASTY if _fits(text, parts)]
+    patterns = [part["pattern"] for part in parts if "pattern" in part]
+    free = st.from_regex(_compiled(patterns[0]), fullmatch=True) if patterns else st.text(_LETTERS, max_size=12)
+    allowed = free.filter(lambda text: _fits(text, parts))
+    return st.sampled_from(nasty) | allowed if nasty else allowed
+
+
+_LETTERS = "ab0 _-:#'\"\\$%&*{}[]|>,?!@`~\n\té日\u00a0"
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    """A subschema and those it is put together from."""
+    node = resolve(node)
+    yield node
+    for part in node.get("allOf", []):
+        yield from _parts(part)
+
+
+def _fits(text: str, parts: Sequence[Node]) -> bool:
+    for part in parts:
+        if len(text) > part.get("maxLength", 10**6) or len(text) < part.get("minLength", 0):
+            return False
+        if "pattern" in part and not _compiled(part["pattern"]).search(text):
+            return False
+        refused = part.get("not", {})
+        if text in refused.get("enum", []) or text == refused.get("const"):
+            return False
+        if "pattern" in refused and _compiled(refused["pattern"]).search(text):
+            return False
+    return True
