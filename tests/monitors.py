@@ -34,12 +34,8 @@ def scrape_jobs(monitor: Tree, scrape_classes: Mapping[str, Tree]) -> Iterator[d
             "scheme": endpoint.get("scheme", "http").lower(),
             "relabel_configs": [*_generated(monitor, endpoint), *map(_snake_case, endpoint.get("relabelings", []))],
             **({"enable_http2": endpoint["enableHttp2"]} if "enableHttp2" in endpoint else {}),
-            **({"tls_config": _tls_config(tls)} if tls else {}),
+            **({"tls_config": _snake_case(tls)} if tls else {}),
         }
-
-
-def _tls_config(tls: Tree) -> dict[str, Any]:
-    return _snake_case(tls)
 
 
 def _namespaces(monitor: Tree) -> list[str]:
@@ -61,8 +57,8 @@ def _generated(monitor: Tree, endpoint: Tree) -> Iterator[dict[str, Any]]:
     if "port" in endpoint:
         source = ["__meta_kubernetes_pod_container_port_name"]
         yield {"source_labels": source, "action": "keep", "regex": re.escape(endpoint["port"])}
-    for source, target in _OWN_LABELS:
-        yield {"source_labels": [source], "target_label": target}
+    for label, target in _OWN_LABELS:
+        yield {"source_labels": [label], "target_label": target}
     metadata = monitor["metadata"]
     yield {"target_label": "job", "replacement": f"{metadata['namespace']}/{metadata['name']}"}
     if "port" in endpoint:

@@ -1,7 +1,7 @@
 """What Prometheus does with a scrape job and discovered targets: relabelling, and which targets are left.
 
-Written after Prometheus' `model/relabel/relabel.go` and `scrape/target.go` (3.x), so that a test can say what a rendered
-job scrapes without a cluster.
+Written after Prometheus' `model/relabel/relabel.go` and `scrape/target.go` (3.x), so that a test can say without a
+cluster what a rendered job scrapes.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def relabel(labels: Labels, rules: Iterable[Mapping[str, Any]]) -> dict[str, str
 
 def _apply(rule: Mapping[str, Any], labels: dict[str, str]) -> bool:
     """Change labels as one rule says; False: the target is dropped."""
-    action = rule.get("action", "replace").lower()
-    value = rule.get("separator", ";").join(labels.get(name, "") for name in rule.get("source_labels", []))
-    regex = _regex(rule.get("regex", "(.*)"))
-    target = rule.get("target_label", "")
+    action: str = rule.get("action", "replace").lower()
+    value: str = rule.get("separator", ";").join(labels.get(name, "") for name in rule.get("source_labels", []))
+    regex = _regex(str(rule.get("regex", "(.*)")))
+    target: str = rule.get("target_label", "")
     if action in {"keep", "drop"}:
         return (regex.fullmatch(value) is not None) == (action == "keep")
     if action in {"keepequal", "dropequal"}:
@@ -130,7 +130,7 @@ def _set(labels: dict[str, str], name: str, value: str) -> None:
 @lru_cache(maxsize=512)
 def _regex(text: str) -> re.Pattern[str]:
     """RE2 as Prometheus 3 uses it: the whole value must match, `.` is any character, `\\d` and `\\w` are ASCII."""
-    return re.compile(str(text), re.DOTALL | re.ASCII)
+    return re.compile(text, re.DOTALL | re.ASCII)
 
 
 def expand(template: str, match: re.Match[str]) -> str:

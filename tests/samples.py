@@ -16,9 +16,10 @@ FORMS: dict[str, list[dict[str, Any]]] = {
 }
 
 #: Strings that some reader takes for something else.
-NASTY = (
-    "no on y yes off True NULL null ~ 12:30 1e3 0x1F 0o17 017 1_000 .5 .inf NaN 2024-01-01 = << 3.10 007 -1 + - ? : # & * ! % @ ` |"
-).split() + [
+NASTY = [
+    *("no", "on", "y", "yes", "off", "True", "NULL", "null", "~", "=", "<<"),
+    *("12:30", "1e3", "0x1F", "0o17", "017", "1_000", ".5", ".inf", "NaN", "2024-01-01", "3.10", "007", "-1"),
+    *("+", "-", "?", ":", "#", "&", "*", "!", "%", "@", "`", "|"),
     "",
     " lead",
     "trail ",
@@ -66,7 +67,7 @@ _VOLUMES = [
     {"emptyDir": {}},
     {"projected": {"sources": [{"configMap": {"name": "a"}}, {"secret": {"name": "b"}}]}},
 ]
-_OPERATOR_RELABELINGS = [
+_OPERATOR_RELABELINGS: list[Any] = [
     [],
     [{"action": "drop", "regex": "go_.*", "sourceLabels": ["__name__"]}],
     [
@@ -114,6 +115,14 @@ _JOBS = {
 
 _LONG = ["30s", "1m", "1h30m"]
 _SHORT = ["1s", "500ms", "10s"]
+
+_MONITORS = ("serviceMonitors", "podMonitors")
+_ENDPOINT: dict[str, list[Any]] = {
+    "interval": _LONG,
+    "scrapeTimeout": _SHORT,
+    "relabelings": _OPERATOR_RELABELINGS,
+    "metricRelabelings": _OPERATOR_RELABELINGS[:2],
+}
 
 #: Values by the path of a subschema; ``.*`` is a map's item, ``[]`` a list's, ``@`` the form they are for.
 BY_PATH: dict[str, list[Any]] = {
@@ -163,14 +172,5 @@ BY_PATH: dict[str, list[Any]] = {
     "alerting.rules.*.interval": _LONG,
     "scrape.extraJobs.*.config@workload": _JOBS["workload"],
     "scrape.extraJobs.*.config@operator": _JOBS["operator"],
-    **{
-        f"operator.{kind}.*.{field}": values
-        for kind in ("serviceMonitors", "podMonitors")
-        for field, values in {
-            "interval": _LONG,
-            "scrapeTimeout": _SHORT,
-            "relabelings": _OPERATOR_RELABELINGS,
-            "metricRelabelings": _OPERATOR_RELABELINGS[:2],
-        }.items()
-    },
+    **{f"operator.{kind}.*.{field}": values for kind in _MONITORS for field, values in _ENDPOINT.items()},
 }

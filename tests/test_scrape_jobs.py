@@ -220,9 +220,11 @@ def test_a_merged_pod_with_many_proxy_ports_is_scraped_once(variant):
 
 def test_only_the_namespaces_asked_for_are_looked_at(variant):
     overlay = {**variant, "scrape": {"namespaces": ["checkout"]}}
-    pods = [pod for pod in (APP, APP.injected(), APP.injected(merge=False))]
-    assert scrape(overlay, *pods) == []
-    assert len(scrape(overlay, *(pod._replace(name=f"p-{n}", namespace="checkout") for n, pod in enumerate(pods)))) == 3
+    found = [APP, APP.injected(), APP.injected(merge=False)]
+    assert scrape(overlay, *found) == []
+    assert (
+        len(scrape(overlay, *(pod._replace(name=f"p-{n}", namespace="checkout") for n, pod in enumerate(found)))) == 3
+    )
 
 
 def test_pod_labels_are_copied_on_demand_and_never_win_over_ours(variant):
@@ -234,7 +236,7 @@ def test_pod_labels_are_copied_on_demand_and_never_win_over_ours(variant):
     )
 
 
-# ------------------------------------------------------------------------------------------------- the proxies' own ports
+# ------------------------------------------------------------------------------------------ the proxies' own ports
 
 
 def test_secure_ports_replace_the_agents_own(variant, family):
@@ -331,7 +333,8 @@ def pods(draw) -> Pod:
             for name in names
         ),
     )
-    injection = st.builds(dict, native=st.booleans(), merge=st.booleans(), secure_merged=st.sampled_from([0, 15092]))
+    flags = {"native": st.booleans(), "merge": st.booleans()}
+    injection = st.fixed_dictionaries({**flags, "secure_merged": st.sampled_from([0, 15092])})
     if pod.labels.get("app") == "istiod" or draw(st.booleans()):  # istiod itself is never injected
         return pod
     return pod.injected(**draw(injection))

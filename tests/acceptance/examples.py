@@ -1,0 +1,69 @@
+"""The environments that the real programs look at: the samples, and random ones drawn from the schema."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+
+from generator.build import build
+from generator.workspace import open_workspace
+from tests.rendering import as_yaml
+from tests.samples import FORMS
+from tests.strategies import value_trees
+
+#: Random environments of each variant; ``SIDECERT_EXAMPLES=300`` is the full run.
+COUNT = int(os.environ.get("SIDECERT_EXAMPLES", "15"))
+
+VARIANTS = tuple(FORMS)
+
+
+@cache
+def random_trees(variant: str, count: int = COUNT) -> tuple[dict[str, Any], ...]:
+    """Give random valid overlays of a variant, the same ones in every run.
+
+    The simplest come first, and are left out.
+    """
+    drawn: list[dict[str, Any]] = []
+
+    @settings(
+        max_examples=count + 30,
+        phases=[Phase.generate],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(value_trees(variant))
+    def collect(tree: dict[str, Any]) -> None:
+        drawn.append(tree)
+
+    collect()
+    return tuple(drawn[-count:])
+
+
+def write_output(project: Path, forms: tuple[str, ...] = ("manifests", "kustomize")) -> Path:
+    """Render all environments of a project into a folder ``output`` of it."""
+    workspace = open_workspace(str(project))
+    tree = build(workspace, workspace.environment_names(), forms)
+    output = project / "output"
+    for files in tree.units.values():
+        for name, content in files.items():
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+            (output / name).write_bytes(content)
+    return output
+
+
+def write_project(folder: Path, variant: str, shared: dict[str, Any]) -> list[str]:
+    """Write random environments of a variant, over defaults that they share, as a project; give their names."""
+    overlays = folder / "overlays"
+    overlays.mkdir(parents=True)
+    (overlays / "_defaults.yaml").write_text(as_yaml(shared))
+    names = []
+    for number, tree in enumerate(random_trees(variant)):
+        names.append(f"random-{number}")
+        (overlays / f"{names[-1]}.yaml").write_text(as_yaml(tree))
+    return names

@@ -1,0 +1,109 @@
+"""The law: `kubectl kustomize` of an overlay gives the manifests, resource by resource.
+
+Checked on the samples and on random environments (``SIDECERT_EXAMPLES`` of each variant). So is that kustomize reads a
+folder of manifests as what it holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.yaml import load_documents
+from tests.acceptance.examples import VARIANTS, write_output, write_project
+from tests.rendering import ROOT, sample_names
+from tests.tools import run
+
+pytestmark = pytest.mark.programs
+
+Resources = dict[tuple[str, str, str, str], str]
+
+
+def kustomize(folder: Path) -> Resources:
+    """Give what kustomize makes of a folder."""
+    return resources(run("kubectl", "kustomize", str(folder)), str(folder))
+
+
+def manifests(folder: Path) -> Resources:
+    """Give what the files of a manifests folder hold."""
+    texts = (path.read_text() for path in sorted(folder.glob("*.yaml")) if path.name != "kustomization.yaml")
+    return resources("---\n".join(texts), str(folder))
+
+
+def resources(text: str, source: str) -> Resources:
+    """Read a stream of resources by identity; YAML that they embed is read too."""
+    found: Resources = {}
+    for document in load_documents(text, source):
+        if document is None:
+            continue
+        assert isinstance(document, dict)
+        metadata = document["metadata"]
+        identity = (document["apiVersion"], document["kind"], metadata.get("namespace", ""), metadata["name"])
+        assert identity not in found
+        found[identity] = json.dumps(_opened(document), sort_keys=True, indent=1)
+    return found
+
+
+def _opened(value: Any) -> Any:
+    """Replace each YAML document in a string by what it says."""
+    if isinstance(value, dict):
+        return {key: _embedded(key, inner) for key, inner in value.items()}
+    return [_opened(item) for item in value] if isinstance(value, list) else value
+
+
+def _embedded(key: str, value: Any) -> Any:
+    embeds = isinstance(value, str) and (key.endswith((".yml", ".yaml")) or key == "proxy.istio.io/config")
+    return {"documents": load_documents(value, key)} if embeds else _opened(value)
+
+
+def assert_equal(output: Path, name: str) -> None:
+    expected = manifests(output / "manifests" / name)
+    assert expected
+    assert kustomize(output / "kustomize" / "overlays" / name) == expected, f"overlay of {name}"
+    assert kustomize(output / "manifests" / name) == expected, f"manifests of {name}"
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    (folder / "overlays").symlink_to(ROOT / "overlays")
+    return write_output(folder)
+
+
+@pytest.mark.parametrize("name", sample_names())
+def test_the_overlay_of_a_sample_equals_its_manifests(samples, name):
+    assert_equal(samples, name)
+
+
+SHARED: list[dict[str, Any]] = [
+    {},
+    {"namespace": "team-a", "labels": {"team": "no"}, "annotations": {"on": "12:30"}},
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("shared", SHARED, ids=["no defaults", "shared defaults"])
+def test_the_overlay_of_any_valid_environment_equals_its_manifests(tmp_path, variant, shared):
+    names = write_project(tmp_path, variant, shared)
+    half = names[: len(names) // 2 + 1] if shared else names[len(names) // 2 :]
+    output = write_output(tmp_path)
+    assert not list(_failures(output, half))
+
+
+def _failures(output: Path, names: list[str]) -> Iterator[str]:
+    """Compare two environments at a time; tell which differ, with their values."""
+
+    def compare(name: str) -> str:
+        try:
+            assert_equal(output, name)
+        except AssertionError as error:
+            return f"{error}\n{(output.parent / 'overlays' / f'{name}.yaml').read_text()}"
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        yield from filter(None, pool.map(compare, names))
