@@ -74,6 +74,15 @@ class Values:
                 best, depth = _locations(layer)[path[:reached]], reached
         return best
 
+    def removed(self, path: ValuePath) -> Location | None:
+        """Say where a null removed the value at ``path``; None where the layers left it alone or set it."""
+        for layer, reached in self._touching(path):
+            if reached == len(path) and _get(layer.tree, path) is None:
+                return _locations(layer)[path]
+            if reached == len(path):
+                return None
+        return None
+
     def origins(self) -> dict[ValuePath, Location]:
         """Say where each leaf comes from: scalars and empty maps or lists; a default's origin is the schema."""
         return {path: self._origin(path) for path in _leaves(self.tree, ())}
@@ -178,6 +187,12 @@ def _located(text: str, source: str) -> dict[ValuePath, Location]:
 
 def _locations(layer: Layer) -> dict[ValuePath, Location]:
     return _located(layer.text, layer.source)
+
+
+def _get(node: Any, path: ValuePath) -> Any:
+    for part in path:
+        node = node[part]
+    return node
 
 
 def _leaves(value: Any, path: ValuePath) -> Iterator[ValuePath]:

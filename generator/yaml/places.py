@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from _ruamel_yaml import (
+from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension without stubs
     AliasEvent,
     CParser,
     DocumentStartEvent,

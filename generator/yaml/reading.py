@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from _ruamel_yaml import (
+from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension without stubs
     AliasEvent,
     CParser,
     DocumentStartEvent,
@@ -202,7 +202,7 @@ class _Reader:
         if not all(isinstance(one, dict) for one in maps):
             self.note("the merge key << takes a map or a list of maps", event)
             return []
-        return maps
+        return cast("list[dict[str, object]]", maps)
 
     def refuse_key(self, key: object, event: _Event) -> str:
         """Note that a key is no string; give the string it would be if it were quoted."""

@@ -1,0 +1,93 @@
+"""The contract of the values: defaults, checks, and what a template may rely on, from one JSON Schema (draft-07).
+
+document    the schema put together from its parts, `$ref`s followed
+completion  absent optional keys made null
+problems    what the validator finds, told as found / expected / hint
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from generator.errors import InputError, Location, Problem, ValuePath
+from generator.schema.completion import Plan, complete, make_plan
+from generator.schema.document import Document, Node, assemble
+from generator.values import Values
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft7Validator
+
+__all__ = ["Schema", "schema_from_text"]
+
+
+def schema_from_text(text: str, source: str, additions: Sequence[tuple[str, str]] = ()) -> Schema:
+    """Read a schema, and what variants add to it: pairs of text and source.
+
+    An addition's `properties`, `definitions`, `required` and `allOf` join those of the schema.
+
+    Raises:
+        InputError: not JSON, or two parts define the same property or definition (every problem found).
+    """
+    return Schema(assemble(text, source, additions), source)
+
+
+class Schema:
+    """A JSON Schema of values."""
+
+    def __init__(self, document: Node, source: str) -> None:
+        """Take the whole schema, and its file's name as the user knows it."""
+        self.document = document
+        self.source = source
+        self._nodes = Document(document)
+
+    def defaults(self) -> Node:
+        """Give the tree of defaults; don't change it.
+
+        A `default` holds for its node as a whole; an object without one is made of its properties' defaults, and is
+        absent where there are none.
+        """
+        return self._defaults
+
+    @cached_property
+    def _defaults(self) -> Node:
+        found = self._nodes.defaults(self.document)
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def _plan(self) -> Plan | None:
+        return make_plan(self._nodes, self.document)
+
+    @cached_property
+    def _validator(self) -> Draft7Validator:
+        import jsonschema_rs  # 17 ms, so only where something is checked
+
+        try:
+            return jsonschema_rs.Draft7Validator(self.document)
+        except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(Problem(f"not a valid JSON Schema: {reason}", Location(self.source))) from None
+
+    def check(self, values: Values) -> list[Problem]:
+        """Find everything about the values that the schema doesn't allow, in the order of files and lines."""
+        from generator.schema import numbers
+
+        unfit = numbers.unfit(values, self._nodes)
+        if not unfit and self._validator.is_valid(values.tree):
+            return []
+        from generator.schema.problems import explain
+
+        return explain(self._validator, self._nodes, values, unfit)
+
+    def complete(self, tree: Node) -> Node:
+        """Give the tree as templates see it: known keys that are absent are null, in the items of maps and lists too.
+
+        The tree isn't changed; the result shares with it what was complete.
+        """
+        completed = complete(tree, self._plan)
+        return completed if isinstance(completed, dict) else tree
+
+    def node(self, path: ValuePath) -> dict[str, Any] | None:
+        """Give the schema of the value at ``path``, `$ref` followed; None where the schema knows no such value."""
+        return self._nodes.at(path)
