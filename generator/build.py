@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from generator.cache import CodeCache
-from generator.emit import kustomize, manifests
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.render import Renderer, TemplateError, TemplateText
 from generator.resource import Resource, check_duplicates, parse_resources, sort_key
@@ -85,14 +84,20 @@ class Builder:
         tree, resources = self.resources(name)
         namespace, variant = tree["namespace"], tree["variant"]
         if "manifests" in self._forms:
+            from generator.emit import manifests
+
             yield Unit(f"manifests/{name}", manifests.emit(name, resources, namespace))
         if "kustomize" in self._forms:
+            from generator.emit import kustomize
+
             base = self._base(variant).resources
             files = kustomize.emit_overlay(name, variant, base, resources, namespace)
             yield Unit(f"kustomize/overlays/{name}", files)
 
     def bases(self) -> Iterator[Unit]:
         """Give the files of each base that an environment so far rests on."""
+        from generator.emit import kustomize
+
         for variant, base in sorted(self._bases.items()):
             files = kustomize.emit_base(variant, base.resources, base.namespace)
             yield Unit(f"kustomize/base/{variant}", files)

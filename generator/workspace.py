@@ -238,7 +238,10 @@ class Workspace:
         if text is None:
             raise InputError(Problem("the schema is missing", Location(self.template_roots[-1].source(SCHEMA))))
         additions = [self.template(v.schema_addition) for v in self.variants().values() if v.schema_addition]
-        return schema_from_text(text.text, text.source, [(a.source, a.text) for a in additions if a])
+        schema = schema_from_text(text.text, text.source, [(a.text, a.source) for a in additions if a])
+        choices = schema.document.get("properties", {}).get("variant", {}).get("enum", [])
+        choices += [name for name in self.variants() if name not in choices]
+        return schema
 
 
 def _variant(name: str, files: set[str], shared_rules: tuple[str, ...]) -> Variant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -41,16 +42,26 @@ def sidecert(tiny, capsys, monkeypatch) -> Sidecert:
     return call
 
 
-def process(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def process(folder: Path, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
     """Start a real one."""
     return subprocess.Popen(
         [sys.executable, "-m", "generator", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def read_all(terminal: int) -> bytes:
+    """Read what was written to a terminal, until nobody can write to it any more."""
+    text = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(terminal, 4096):
+            text += part
+    os.close(terminal)
+    return text
 
 
 class TestRender:
@@ -194,16 +205,9 @@ class TestCheck:
     @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
     def test_is_coloured_on_a_terminal(self, tiny, environment, coloured):
         ours, theirs = pty.openpty()
-        subprocess.run(
-            [sys.executable, "-m", "generator", "render", "--check", "-q"],
-            cwd=tiny,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
-            stdout=theirs,
-            stderr=subprocess.DEVNULL,
-        )
-        assert (b"\x1b[32m" in os.read(ours, 4096)) is coloured
-        os.close(ours)
-        os.close(theirs)
+        with process(tiny, "render", "--check", "-q", stdout=theirs, **environment):
+            os.close(theirs)
+            assert (b"\x1b[32m" in read_all(ours)) is coloured
 
 
 class TestList:
