@@ -76,7 +76,7 @@ class Builder:
         self._forms = forms
         self._schema = workspace.schema()
         self._variants = workspace.variants()
-        self._renderer = Renderer(self._template, CodeCache())
+        self._renderer = Renderer(self._template, CodeCache(), self._schema.optional_keys())
         self._bases: dict[str, Base] = {}
 
     def environment(self, name: str) -> Iterator[Unit]:
@@ -122,7 +122,7 @@ class Builder:
         problems = self._schema.check(values)
         if problems:
             raise InputError(problems)
-        return self._schema.complete(values.tree)
+        return values.tree
 
     def _violations(self, tree: Tree) -> Iterable[tuple[str, str]]:
         return self._renderer.violations(self._variants[tree["variant"]].rules, tree)

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from generator.errors import InputError, Location, Problem, ValuePath
-from generator.schema.completion import Plan, complete, make_plan
 from generator.schema.document import Document, Node, assemble
 from generator.values import Values
 
@@ -56,10 +55,6 @@ class Schema:
         return found if isinstance(found, dict) else {}
 
     @cached_property
-    def _plan(self) -> Plan | None:
-        return make_plan(self._nodes, self.document)
-
-    @cached_property
     def _validator(self) -> Draft7Validator:
         import jsonschema_rs  # 17 ms, so only where something is checked
 
@@ -80,13 +75,13 @@ class Schema:
 
         return explain(self._validator, self._nodes, values, unfit)
 
-    def complete(self, tree: Node) -> Node:
-        """Give the tree as templates see it: known keys that are absent are null, in the items of maps and lists too.
+    def optional_keys(self) -> frozenset[str]:
+        """Give the names of all keys that some map may lack: the schema knows them, and doesn't require them there."""
+        return self._optional_keys
 
-        The tree isn't changed; the result shares with it what was complete.
-        """
-        completed = complete(tree, self._plan)
-        return completed if isinstance(completed, dict) else tree
+    @cached_property
+    def _optional_keys(self) -> frozenset[str]:
+        return self._nodes.optional_keys()
 
     def node(self, path: ValuePath) -> dict[str, Any] | None:
         """Give the schema of the value at ``path``, `$ref` followed; None where the schema knows no such value."""

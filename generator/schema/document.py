@@ -72,6 +72,22 @@ class Document:
         }
         return kept or None
 
+    def optional_keys(self) -> frozenset[str]:
+        """Give the names of all properties that the object they stand in doesn't require."""
+        found: set[str] = set()
+        seen: set[int] = set()
+        waiting: list[Any] = [self.root]
+        while waiting:
+            node = waiting.pop()
+            if not isinstance(node, dict) or id(self.resolve(node)) in seen:
+                continue
+            node = self.resolve(node)
+            seen.add(id(node))
+            properties = node.get("properties", {})
+            found.update(set(properties).difference(node.get("required", ())))
+            waiting += [*properties.values(), node.get("additionalProperties"), node.get("items")]
+        return frozenset(found)
+
     def properties(self) -> Iterator[ValuePath]:
         """Give the paths of all fixed properties."""
         yield from self._properties(self.root, (), ())
