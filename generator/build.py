@@ -96,9 +96,9 @@ class Builder:
 
     def bases(self) -> Iterator[Unit]:
         """Give the files of each base that an environment so far rests on."""
-        from generator.emit import kustomize
-
         for variant, base in sorted(self._bases.items()):
+            from generator.emit import kustomize
+
             files = kustomize.emit_base(variant, base.resources, base.namespace)
             yield Unit(f"kustomize/base/{variant}", files)
 
@@ -132,15 +132,17 @@ class Builder:
         resources: list[Resource] = []
         problems: list[Problem] = []
         for template in self._variants[tree["variant"]].templates:
+            text = self._renderer.render(template, tree)
             try:
-                resources += parse_resources(template, self._renderer.render(template, tree))
-            except TemplateError:
-                raise
+                resources += parse_resources(template, text)
             except InputError as error:
-                problems += [self._in_file(problem, template) for problem in error.problems]
+                problems += error.problems
+        try:
+            check_duplicates(resources)
+        except InputError as error:
+            problems += error.problems
         if problems:
-            raise InputError(problems)
-        check_duplicates(resources)
+            raise InputError([self._in_file(problem) for problem in problems])
         return resources
 
     def _base(self, variant: str) -> Base:
@@ -162,12 +164,10 @@ class Builder:
         found = self._workspace.template(name)
         return TemplateText(*found) if found else None
 
-    def _in_file(self, problem: Problem, template: str) -> Problem:
+    def _in_file(self, problem: Problem) -> Problem:
         """Name a template's file as the user knows it."""
-        found = self._workspace.template(template)
-        if found and problem.location and problem.location.file == template:
-            return problem._replace(location=problem.location._replace(file=found.source))
-        return problem
+        found = self._workspace.template(problem.location.file) if problem.location else None
+        return problem._replace(location=Location(found.source)) if found else problem
 
 
 def stream(workspace: Workspace, name: str) -> str:

@@ -156,7 +156,7 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(name, list(choices), n=1)
-    return f"did you mean '{close[0]}'?" if close else ""
+    return f"did you mean `{close[0]}`?" if close else ""
 
 
 def _too_large(place: Location, size: int) -> Problem:

@@ -128,7 +128,7 @@ class TestRender:
         (tiny / "overlays").rename(tiny / "envs")
         outcome = sidecert("render", "-C", str(tiny), "--overlays", "envs", "--output", "../elsewhere")
 
-        assert (outcome.code, outcome.err[-18:]) == (0, ", in ../elsewhere/\n")
+        assert (outcome.code, outcome.err[-19:]) == (0, ", in ../elsewhere/\n")
         assert (tmp_path / "elsewhere/manifests/dev").is_dir()
 
     def test_refuses_an_unknown_form(self, sidecert):
@@ -184,7 +184,7 @@ class TestCheck:
         outcome = sidecert("render", "--check", "--only", "manifests")
 
         assert outcome.code == 1
-        assert '-  replicas: "1"\n+  replicas: "2"\n' in outcome.out
+        assert "-  replicas: '1'\n+  replicas: '2'\n" in outcome.out
         assert outcome.err == "output/ is not what would be rendered: 2 files stale, 0 edited by hand\n"
         assert snapshot(tiny / "output") == before
 
@@ -236,7 +236,7 @@ class TestValues:
         assert "labels: {}  # templates/values.schema.json" in lines
 
     def test_of_an_unknown_environment_are_refused(self, sidecert):
-        message = "error: there is no environment 'prod/eu-2'\n    hint: did you mean 'prod/eu-1'?\n"
+        message = "error: there is no environment 'prod/eu-2'\n    hint: did you mean `prod/eu-1`?\n"
         assert sidecert("values", "prod/eu-2") == Outcome(2, "", message)
 
     def test_with_their_origin_have_one_form(self, sidecert):
@@ -264,7 +264,7 @@ class TestCompletion:
 
     def test_offers_nothing_where_there_is_no_project(self, tmp_path):
         words = {"COMP_WORDS": "sidecert render ", "COMP_CWORD": "2", "_SIDECERT_COMPLETE": "bash_complete"}
-        assert process(tmp_path, **words).communicate() == ("", "")
+        assert process(tmp_path, **words).communicate() == ("\n", "")
 
 
 class TestHelp:

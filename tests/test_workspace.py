@@ -37,8 +37,11 @@ class TestEnvironments:
         workspace = opened(project({f"overlays/{name}.yaml": f"from: {name}\n" for name in names}))
 
         assert [layer.source for layer in workspace.environment("a/b/c").layers] == [
-            "overlays/_defaults.yaml", "overlays/a/_defaults.yaml", "overlays/a/b/_defaults.yaml", "overlays/a/b/c.yaml",
-        ]  # fmt: skip
+            "overlays/_defaults.yaml",
+            "overlays/a/_defaults.yaml",
+            "overlays/a/b/_defaults.yaml",
+            "overlays/a/b/c.yaml",
+        ]
         assert [layer.source for layer in workspace.environment("z/y").layers][1:] == [
             "overlays/z/_defaults.yaml", "overlays/z/y.yaml",
         ]  # fmt: skip
@@ -85,7 +88,7 @@ class TestSelection:
     @pytest.mark.parametrize(
         ("pattern", "message"),
         [
-            ("prod/ue", "there is no environment 'prod/ue'\n    hint: did you mean 'prod/eu'?"),
+            ("prod/ue", "there is no environment 'prod/ue'\n    hint: did you mean `prod/eu`?"),
             ("xyz", "there is no environment 'xyz'\n    hint: `sidecert list` shows all environments"),
             ("prod", "'prod' is a folder of environments\n    hint: 'prod/*' names them all"),
             ("x*", "no environment matches 'x*'\n    hint: `sidecert list` shows all environments"),
@@ -160,7 +163,7 @@ class TestFolders:
     @pytest.mark.parametrize(
         ("named", "message"),
         [
-            ({}, "overlays: the folder doesn't exist\n    hint: did you mean 'overlay'?"),
+            ({}, "overlays: the folder doesn't exist\n    hint: did you mean `overlay`?"),
             ({"overlays": "file"}, "file: this is not a folder"),
             ({"overlays": "/nowhere/at/all"}, "/nowhere/at/all: the folder doesn't exist"),
         ],
@@ -171,7 +174,7 @@ class TestFolders:
     def test_of_templates_must_exist_where_named(self, project):
         with pytest.raises(InputError) as error:
             opened(project({"overlays": None, "own": None}), templates="owm")
-        assert str(error.value) == "owm: the folder doesn't exist\n    hint: did you mean 'own'?"
+        assert str(error.value) == "owm: the folder doesn't exist\n    hint: did you mean `own`?"
 
     def test_of_the_project_must_exist(self, tmp_path):
         with pytest.raises(InputError, match="the folder doesn't exist"):

@@ -14,14 +14,13 @@ from collections.abc import Iterable
 
 import click
 
-from generator.cli.commands import cli
+from generator.cli.commands import BROKEN_PIPE, cli
 from generator.cli.report import print_bug, print_problems, say
 from generator.errors import GeneratorError
 
 _UNUSABLE = 2
 _BUG = 3
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -40,15 +39,15 @@ def run(arguments: Iterable[str]) -> int:
         say("interrupted: nothing in the output folder was changed")
         return _INTERRUPTED
     except BrokenPipeError:
-        return _BROKEN_PIPE
+        return BROKEN_PIPE
     except OSError as error:
         if error.errno not in _FULL:
             print_bug(error)
             return _BUG
         say(f"error: standard output: {error.strerror}")  # the output folder has its own words for this
         return _UNUSABLE
-    except SystemExit as stop:  # click's own: a completion, or a reader that has gone
-        return _BROKEN_PIPE if isinstance(stop.__context__, BrokenPipeError) else int(stop.code or 0)
+    except SystemExit as stop:  # click's own, after a completion
+        return int(stop.code or 0)
     except Exception as error:  # noqa: BLE001  # whatever reaches this place is a bug
         print_bug(error)
         return _BUG

@@ -14,9 +14,21 @@ from generator.cli.report import Progress, count, print_data, print_differences,
 
 if TYPE_CHECKING:
     from generator.tree import Changes
+BROKEN_PIPE = 141
+
+
+class _Commands(click.Group):
+    """Tells a reader that has gone (``| head``) from a difference: click would exit with 1 for both."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 fine, 1 --check found differences, 2 something given can't be used, 3 a bug of ours.",
 )
