@@ -42,12 +42,14 @@ def sidecert(tiny, capsys, monkeypatch) -> Sidecert:
     return call
 
 
-def process(folder: Path, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
+def process(
+    folder: Path, *arguments: str, stdout: int = subprocess.PIPE, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start a real one."""
     return subprocess.Popen(
         [sys.executable, "-m", "generator", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **(environment or {})},
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
@@ -205,7 +207,7 @@ class TestCheck:
     @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
     def test_is_coloured_on_a_terminal(self, tiny, environment, coloured):
         ours, theirs = pty.openpty()
-        with process(tiny, "render", "--check", "-q", stdout=theirs, **environment):
+        with process(tiny, "render", "--check", "-q", stdout=theirs, environment=environment):
             os.close(theirs)
             assert (b"\x1b[32m" in read_all(ours)) is coloured
 
@@ -258,13 +260,13 @@ class TestCompletion:
 
     def test_offers_environments(self, tiny):
         words = {"COMP_WORDS": "sidecert render pr", "COMP_CWORD": "2", "_SIDECERT_COMPLETE": "bash_complete"}
-        out, err = process(tiny, **words).communicate()
+        out, err = process(tiny, environment=words).communicate()
 
         assert (out, err) == ("plain,prod/eu-1\n", "")
 
     def test_offers_nothing_where_there_is_no_project(self, tmp_path):
         words = {"COMP_WORDS": "sidecert render ", "COMP_CWORD": "2", "_SIDECERT_COMPLETE": "bash_complete"}
-        assert process(tmp_path, **words).communicate() == ("\n", "")
+        assert process(tmp_path, environment=words).communicate() == ("\n", "")
 
 
 class TestHelp:
