@@ -200,7 +200,7 @@ def origins(workspace: Workspace, name: str) -> Iterator[str]:
         yield f"{dotted(path)}: {_EMPTY.get(type(leaf)) or yaml.scalar(leaf)}  # {origin}"
 
 
-_EMPTY = {dict: "{}", list: "[]"}
+_EMPTY: dict[type, str] = {dict: "{}", list: "[]"}
 
 
 def _located(path: str, message: str, values: Values) -> Problem:

@@ -207,7 +207,7 @@ class TestCheck:
     @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
     def test_is_coloured_on_a_terminal(self, tiny, environment, coloured):
         ours, theirs = pty.openpty()
-        with process(tiny, "render", "--check", "-q", stdout=theirs, environment=environment):
+        with process(tiny, "render", "--check", "-q", "--only", "manifests", stdout=theirs, environment=environment):
             os.close(theirs)
             assert (b"\x1b[32m" in read_all(ours)) is coloured
 
