@@ -43,7 +43,7 @@ def value_trees(draw: Draw, variant: str) -> dict[str, Any]:
     chosen = draw(st.lists(st.sampled_from(points()), max_size=MOST_POINTS, unique_by=lambda point: point.path))
     values = {point.path: draw(_point_values(point, variant_form(form))) for point in chosen}
     while True:
-        overlay = {**form, **assemble(values, form)}
+        overlay = assemble(values, form)
         found = problems(overlay)
         if not found:
             return overlay

@@ -366,8 +366,8 @@ def test_every_target_has_a_url_and_cleartext_ports_are_never_scraped_over_https
     for target in scrape(overlay, pod):
         parts = urlsplit(target.url)
         assert parts.hostname == pod.ip
-        assert parts.port
-        if parts.port in {AGENT_PORT, ENVOY_PORT}:
+        port = int(parts.netloc.rpartition(":")[2])
+        if port in {AGENT_PORT, ENVOY_PORT}:
             assert parts.scheme == "http"
         assert target.labels["pod"] == pod.name
 
