@@ -1,0 +1,1 @@
+"""Backends: each turns resources into the files of one form of output. Pure: memory in, memory out."""
