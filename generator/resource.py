@@ -73,9 +73,9 @@ def _parse(template: str, text: str) -> list[Resource]:
         if _NO_CONTENT.fullmatch(document):
             continue
         start = _BLANK_START.match(document)
-        document = f"{document[start.end() if start else 0 :].rstrip()}\n"
+        content = f"{document[start.end() if start else 0 :].rstrip()}\n"
         try:
-            resources.append(_resource(template, document))
+            resources.append(_resource(template, content))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -116,7 +116,7 @@ def _in_rendered(problem: Problem, template: str, text: str) -> Problem:
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _RULES: dict[str, tuple[re.Pattern[str], str]] = {
     "subdomain": (
-        re.compile(rf"(?=.{{1,253}}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"),
+        re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"),
         "at most 253 of a-z, 0-9, '-' and '.', with a letter or digit at both ends of each part",
     ),
     "label": (re.compile(_LABEL), "at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends"),
@@ -250,9 +250,9 @@ _UNSAFE = re.compile(r"[^a-z0-9._-]+")
 def file_name(resource: Resource, home_namespace: str) -> str:
     """Name the file of a resource: ``statefulset-prometheus.yaml``.
 
-    The name depends on the resource and the environment's own namespace alone, so that adding one resource never renames
-    the file of another: a namespace other than the home one is always part of it, and so is the group of a kind
-    that is known from another group (a Knative Service).
+    The name depends on the resource and the environment's own namespace alone, so that adding one resource never
+    renames the file of another: a namespace other than the home one is always part of it, and so is the group of a
+    kind that is known from another group (a Knative Service).
     """
     identity = resource.id
     parts = [identity.kind, identity.name]
