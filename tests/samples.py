@@ -116,6 +116,7 @@ _JOBS = {
 _LONG = ["30s", "1m", "1h30m"]
 _SHORT = ["1s", "500ms", "10s"]
 
+_IMAGES = ("proxy.image", "prometheus.image", "prometheus.configReloader.image")
 _MONITORS = ("serviceMonitors", "podMonitors")
 _ENDPOINT: dict[str, list[Any]] = {
     "interval": _LONG,
@@ -135,6 +136,10 @@ BY_PATH: dict[str, list[Any]] = {
     "prometheus.evaluationInterval": _LONG,
     "prometheus.scrapeTimeout": _SHORT,
     "prometheus.retention.time": ["1d", "2w3d", "1y"],
+    "prometheus.retention.size": ["45GB", "512MB", ""],
+    "prometheus.storage.size": ["50Gi", "1.5Ti", ""],
+    **{f"{image}.digest": [f"sha256:{'0123456789abcdef' * 4}", ""] for image in _IMAGES},
+    "proxy.image.repository": ["registry.example.com:5000/istio/proxyv2", "proxyv2"],
     "prometheus.podSecurityContext": _SECURITY,
     "prometheus.securityContext": _CONTAINER_SECURITY,
     "prometheus.affinity": [
@@ -174,3 +179,80 @@ BY_PATH: dict[str, list[Any]] = {
     "scrape.extraJobs.*.config@operator": _JOBS["operator"],
     **{f"operator.{kind}.*.{field}": values for kind in _MONITORS for field, values in _ENDPOINT.items()},
 }
+
+_MONITOR = {"mtls": True, "port": "http-metrics", "matchLabels": {"app": "no"}, "namespaces": ["shop"]}
+
+#: Settings that are only right, or only say something, together.
+FEATURES: list[dict[str, Any]] = [
+    {"istio.version": "1.31.0", "scrape.securePorts.enabled": True},
+    {"istio.version": "1.18.7", "kubernetes.version": "1.26", "istio.revision": "1-18"},
+    {"istio.revision": "canary", "istio.trustDomain": "example.org", "istio.clusterId": "east", "istio.meshId": "m1"},
+    {"istio.mtlsMode": "PERMISSIVE", "scrape.copyPodLabels": True, "scrape.envoyStats.enabled": True},
+    {"proxy.mode": "certificate-only", "istio.cni": True},
+    {"proxy.mode": "certificate-only", "proxy.certificateOnlyProbes": "grpc-agent", "proxy.holdApplication": False},
+    {"proxy.mode": "certificate-only", "proxy.certificateOnlyProbes": "none", "proxy.nativeSidecar": "disabled"},
+    {
+        "proxy.image.repository": "registry.example.com/proxyv2",
+        "proxy.image.digest": f"sha256:{'0123456789abcdef' * 4}",
+        "proxy.logLevel": "debug",
+        "proxy.metadata": {"SECRET_TTL": "12h", "A": "1e3", "B": "no"},
+        "proxy.resources": {
+            "requests": {"cpu": "10m", "memory": "64Mi"},
+            "limits": {"cpu": "2", "memory": "256Mi"},
+        },
+    },
+    {"mesh.clientTls": "portLevelMtls", "istio.version": "1.20.0"},
+    {"mesh.clientTls": "peerAuthentication", "mesh.sidecar.egressHosts": ["istio-system/*"]},
+    {"mesh.clientTls": "none", "mesh.sidecar.enabled": False},
+    {
+        "mesh.authorizationPolicies": {
+            "no": {"namespace": "shop", "ports": [8080, 15020], "paths": ["/metrics"], "matchLabels": {"app": "on"}},
+            "a": {"namespace": "monitoring", "ports": [1]},
+        }
+    },
+    {"prometheus.workload": "Deployment", "prometheus.replicas": 2, "prometheus.storage.size": ""},
+    {"prometheus.replicas": 3, "prometheus.storage.size": "50Gi", "prometheus.storage.className": "fast"},
+    {"prometheus.replicas": 0, "prometheus.replicaLabel": "", "prometheus.version": "2.45.6"},
+    {
+        "prometheus.volumes": {"token": {"secret": {"secretName": "token"}}, "rules-2": {"configMap": {"name": "r"}}},
+        "prometheus.volumeMounts": {"/etc/token": {"volume": "token", "readOnly": True}, "/r": {"volume": "rules-2"}},
+    },
+    {
+        "prometheus.remoteWrite": {
+            "a": {"url": "https://a.example.com/push", "useMeshCertificates": True, "bearerTokenFile": "/etc/token/t"},
+            "no": {"url": "http://b.example.com/push", "headers": {"X-Scope-OrgID": "007"}, "remoteTimeout": "30s"},
+        }
+    },
+    {
+        "prometheus.podDisruptionBudget.enabled": True,
+        "prometheus.networkPolicy.enabled": True,
+        "prometheus.networkPolicy.from": {
+            "a": {"namespaceLabels": {"n": "on"}},
+            "b": {"podLabels": {"p": "1"}},
+            "c": {},
+        },
+    },
+    {"prometheus.networkPolicy.enabled": True},
+    {"kubernetes.ipFamilyPolicy": "RequireDualStack", "prometheus.service.type": "LoadBalancer"},
+    {
+        "alerting.alertmanagers": {
+            "main": {"namespace": "a", "service": "am", "port": "web", "scheme": "https", "useMeshCertificates": True},
+            "no": {"namespace": "b", "service": "am-2", "port": "http-web", "pathPrefix": "/no"},
+        }
+    },
+    {"alerting.builtinRules": False, "alerting.rules": {}},
+    {"scrape.extraJobs": {"queue": {"useMeshCertificates": True, "config": {"params": {"a": ["no", "1"]}}}}},
+    {"scrape.containerLabel": False, "scrape.namespaces": ["no", "shop"]},
+    {"operator.serviceMonitors": {"a": _MONITOR, "no": {"port": "web", "namespace": "b"}}},
+    {"operator.podMonitors": {"a": _MONITOR, "on": {"port": "web", "path": "/m", "interval": "1m"}}},
+    {"operator.agent": True, "operator.monitorLabels": {"release": "no"}},
+    {
+        "operator.version": "0.64.0",
+        "operator.scrapeClass.enabled": False,
+        "operator.serviceMonitors": {"a": _MONITOR},
+        "scrape.mtls.enabled": False,
+    },
+    {"operator.denyArbitraryFileAccess": True, "operator.scrapeClass.name": "no"},
+    {"manual.discoveryAddress": "istiod.example.com:15012", "manual.certificateRevocationConfigMap": "istio-ca-crl"},
+    {"imagePullSecrets": ["no", "a.b"], "imagePullPolicy": "Always", "name": "on", "namespace": "yes"},
+]

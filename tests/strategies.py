@@ -1,6 +1,7 @@
 """Random valid value trees: overlays over the schema's defaults, drawn from the schema itself.
 
-A tree sets a few of the schema's points (scalars, lists and maps), each to a value drawn from its own subschema.
+A tree sets a few of the schema's points (scalars, lists and maps), each to a value drawn from its own subschema, and a
+few settings that only go together.
 Strings are those that YAML readers, templates and shells take for something else, where the pattern allows them. What
 has a shape that the schema leaves to Kubernetes or Prometheus is drawn from real examples (``tests/samples.py``).
 """
@@ -17,13 +18,14 @@ from hypothesis import strategies as st
 
 from generator.errors import dotted
 from tests.rendering import problems, schema
-from tests.samples import BY_PATH, FORMS, NASTY
+from tests.samples import BY_PATH, FEATURES, FORMS, NASTY
 
 Node = Mapping[str, Any]
 Path = tuple[str, ...]
 Draw = Any
 
 MOST_POINTS = 12
+MOST_FEATURES = 3
 
 
 class Point(NamedTuple):
@@ -42,6 +44,8 @@ def value_trees(draw: Draw, variant: str) -> dict[str, Any]:
     form = draw(st.sampled_from(FORMS[variant]))
     chosen = draw(st.lists(st.sampled_from(points()), max_size=MOST_POINTS, unique_by=lambda point: point.path))
     values = {point.path: draw(_point_values(point, variant_form(form))) for point in chosen}
+    for feature in draw(st.lists(st.sampled_from(FEATURES), max_size=MOST_FEATURES)):
+        values |= {tuple(path.split(".")): value for path, value in feature.items()}
     while True:
         overlay = assemble(values, form)
         found = problems(overlay)
@@ -145,7 +149,7 @@ def values_of(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
 def _lists(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
     unique = repr if node.get("uniqueItems") else None
     items = values_of(node["items"], f"{path}[]", form)
-    return st.lists(items, min_size=node.get("minItems", 0), max_size=3, unique_by=unique)
+    return st.lists(items, min_size=max(1, node.get("minItems", 0)), max_size=3, unique_by=unique)
 
 
 def _objects(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
@@ -158,7 +162,8 @@ def _objects(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
 
 def _maps(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
     names = strings(node.get("propertyNames", {}))
-    return st.dictionaries(names, values_of(node["additionalProperties"], f"{path}.*", form), max_size=3)
+    items = values_of(node["additionalProperties"], f"{path}.*", form)
+    return st.dictionaries(names, items, min_size=1, max_size=3) | st.just({})
 
 
 @cache

@@ -73,8 +73,8 @@ def differences(output: Path, name: str) -> Iterator[str]:
             yield str(error)
             continue
         for identity in sorted(expected.keys() | found.keys()):
-            texts = [side.get(identity, "").splitlines() for side in (expected, found)]
-            yield from unified_diff(*texts, f"manifests/{name}", f"kustomize {form}/{name}", n=4, lineterm="")
+            left, right = (side.get(identity, "").splitlines() for side in (expected, found))
+            yield from unified_diff(left, right, f"manifests/{name}", f"kustomize {form}/{name}", n=4, lineterm="")
 
 
 @pytest.fixture(scope="module")
