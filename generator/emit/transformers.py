@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from generator.resource import Resource
+from generator.yaml import scalar
 
 Tree = dict[str, Any]
 
@@ -145,16 +146,28 @@ def _namespaces(resources: Iterable[Resource]) -> set[str]:
 
 
 def _all_placed(resources: Iterable[Resource]) -> bool:
-    """Kustomize puts a namespace on every kind that it doesn't know to be cluster-wide."""
-    return all(bool(resource.id.namespace) != (resource.id.kind in _CLUSTER_WIDE) for resource in resources)
+    """Tell whether kustomize would set exactly the namespaces that are there.
+
+    It puts one on every kind that it doesn't know to be cluster-wide, and writes one such as "0" as a number.
+    """
+    return all(
+        bool(resource.id.namespace) != (resource.id.kind in _CLUSTER_WIDE)
+        and scalar(resource.id.namespace) == resource.id.namespace
+        for resource in resources
+        if resource.id.namespace or resource.id.kind not in _CLUSTER_WIDE
+    )
 
 
 def _labels(base: Sequence[Resource], resources: Sequence[Resource]) -> tuple[tuple[str, str], ...]:
-    """Labels that every resource of the environment has, and none of the base."""
+    """Labels that every resource of the environment has, and none of the base.
+
+    Kustomize fails on a pair whose key YAML could take for something else than a string, even quoted.
+    """
     if not resources:
         return ()
     common = set.intersection(*(set(_labels_of(resource.tree).items()) for resource in resources))
-    return tuple(sorted(common - {pair for resource in base for pair in _labels_of(resource.tree).items()}))
+    new = common - {pair for resource in base for pair in _labels_of(resource.tree).items()}
+    return tuple(sorted(pair for pair in new if scalar(pair[0]) == pair[0]))
 
 
 def _labels_of(tree: Tree) -> dict[str, str]:

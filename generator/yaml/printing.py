@@ -17,7 +17,8 @@ def block(value: object, indent: int = 0, sort_keys: bool = True) -> str:
     """Print a tree as block YAML without a newline at its end, every line ``indent`` columns in.
 
     Lists in a map stand at the column of their key. Strings of several lines become literal blocks where that loses
-    nothing. Keys are sorted by code point, or keep their order. Raises TypeError for what YAML doesn't know.
+    nothing; a text that ends in one needs its last newline. Keys are sorted by code point, or keep their order.
+    Raises TypeError for what YAML doesn't know.
     """
     lines: list[str] = []
     pad = " " * indent
@@ -25,6 +26,9 @@ def block(value: object, indent: int = 0, sort_keys: bool = True) -> str:
         _map(value, pad, lines, sort_keys)
     elif isinstance(value, (list, tuple)) and value:
         _list(value, pad, lines, sort_keys)
+    elif isinstance(value, str) and "\n" in value and value.lstrip("\n").startswith(" "):
+        # As a literal it would have to say how far in it stands, and that counts from what it will be put below.
+        lines.append(pad + double_quoted(value))
     else:
         lines.append(pad + _inline(value, pad + "  "))
     return "\n".join(lines)

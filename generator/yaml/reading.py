@@ -15,7 +15,7 @@ from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension wi
 )
 
 from generator.errors import InputError, Location, Problem, dotted
-from generator.yaml.scalars import MERGE, meaning, tagged
+from generator.yaml.scalars import meaning, tagged
 
 #: Deeper nesting than this is refused: no manifest comes near, and what walks over values may recurse.
 MOST_LEVELS = 100
@@ -104,8 +104,7 @@ class _Reader:
         """Give the meaning of a scalar."""
         self.count += 1
         if event.implicit[0]:
-            value = meaning(event.value)
-            return "<<" if value is MERGE else value
+            return meaning(event.value)
         if event.tag is None or event.tag == "!":
             return event.value
         value = tagged(event.tag, event.value)
@@ -141,10 +140,10 @@ class _Reader:
             plain = type(event) is ScalarEvent and not event.anchor and event.implicit[0]
             key = meaning(event.value) if plain else self.value(event)
             if type(key) is not str:
-                if key is MERGE:
-                    merged += self.merge(event)
-                    continue
                 key = self.refuse_key(key, event)
+            elif key == "<<" and plain:
+                merged += self.merge(event)
+                continue
             path[-1] = key
             if key in entries:
                 self.note_twice(event, marks[key])

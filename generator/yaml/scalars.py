@@ -12,9 +12,6 @@ from typing import Final
 
 Scalar = str | int | float | bool | None
 
-#: What a plain ``<<`` means: merge the maps of the value into this one.
-MERGE: Final = object()
-
 _WORDS: dict[str, object] = {
     **dict.fromkeys(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], True),
     **dict.fromkeys(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"], False),
@@ -22,7 +19,6 @@ _WORDS: dict[str, object] = {
     **{sign + word: float("inf") for sign in ("", "+") for word in (".inf", ".Inf", ".INF")},
     **{word: float("-inf") for word in ("-.inf", "-.Inf", "-.INF")},
     **{word: float("nan") for word in (".nan", ".NaN", ".NAN")},
-    "<<": MERGE,
 }
 _INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -36,7 +32,7 @@ _MOST_REMEMBERED = 20_000
 
 
 def meaning(text: str) -> object:
-    """Give the value of a plain scalar: a string, integer, float, boolean, None, or ``MERGE``."""
+    """Give the value of a plain scalar: a string, integer, float, boolean or None."""
     try:
         return _meanings[text]
     except KeyError:
@@ -89,7 +85,7 @@ _AMBIGUOUS_STARTS = frozenset("+-.0123456789yntofYNTOF~=<_")
 # The indicators can't begin a plain scalar, nor may what would end it in a block or between brackets come later.
 _PLAIN = re.compile(
     r"(?!(?:---|\.\.\.)(?: |\Z))(?:-(?=[^ ])|[^- ?:,\[\]{}#&*!|>'\"%@`])"
-    r"(?:[^ :?#,\[\]{}]|(?<! )#|[:?](?=[^ ])| (?=[^ #]| +[^ #]))*",
+    r"(?:[^ :?#,\[\]{}]|(?<! )#|:(?=[^ ])| (?=[^ #]| +[^ #]))*",
 )
 
 #: Halves of UTF-16 pairs: no UTF-8 text holds them.
@@ -109,7 +105,8 @@ def scalar(value: Scalar) -> str:
     """Print a scalar on one line, so that it reads back the same anywhere: as a value, a key, or between brackets.
 
     A string is plain where no reader of YAML 1.1 or 1.2 could take it for something else, single-quoted where that is
-    enough, else double-quoted. Raises TypeError for anything that isn't a scalar.
+    enough, else double-quoted. (One exception: between brackets libyaml before 0.2 refuses a plain ``a:b``. Quoting
+    every image and address would be worse.) Raises TypeError for anything that isn't a scalar.
     """
     if type(value) is str:
         try:
