@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from generator.errors import InputError, Location, Problem, ValuePath
-from generator.yaml import key_locations, load
+from generator.yaml import Scalar, key_locations, load, scalar
 
 if TYPE_CHECKING:
     from deepmerge import Merger
@@ -44,7 +44,7 @@ def read_layer(source: str, text: str) -> Layer:
     if tree is None:
         message = "the file holds no values" if text.strip() else "the file is empty"
         raise InputError(Problem(message, Location(source), hint="write {} where nothing is to be set"))
-    found = "a list" if isinstance(tree, list) else f"the {_KINDS[type(tree)]} {tree}"
+    found = "a list" if isinstance(tree, list) else f"the {_KINDS[type(tree)]} {scalar(cast('Scalar', tree))}"
     problem = Problem(
         "the file must hold a map", Location(source, 1), found=found, expected="a map: lines of `key: value`"
     )
@@ -130,7 +130,10 @@ def merge_layers(base: Tree, layers: Sequence[Layer], base_source: str = DEFAULT
 
 
 def merge_trees(base: Tree, overlay: Tree) -> Tree:
-    """Merge two layers into one that means the same; a ``null`` stays, because it removes what lies below both."""
+    """Merge two layers into one that means the same; a ``null`` stays, because it removes what lies below both.
+
+    Layers are merged from the first one on: after ``null`` a map doesn't merge with what was before.
+    """
     merged: Tree = _mergers()[0].merge(base, overlay)
     return merged
 

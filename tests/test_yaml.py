@@ -228,7 +228,7 @@ def test_an_empty_text_has_no_places():
         (None, "null"), (True, "true"), (False, "false"), (1500000, "1500000"), (-1, "-1"), (1.5, "1.5"), (1e16, "1.0e+16"),
         (1e-7, "1.0e-07"), (2.0, "2.0"), (math.inf, ".inf"), (-math.inf, "-.inf"), (math.nan, ".nan"),
         ("prometheus", "prometheus"), ("v1.2.3", "v1.2.3"), ("1.30.3", "1.30.3"), ("15d", "15d"), ("10.0.0.0/8", "10.0.0.0/8"),
-        ("--web.enable-lifecycle", "--web.enable-lifecycle"), ("http://a:80/b?c", "http://a:80/b?c"), ("a b", "a b"),
+        ("--web.enable-lifecycle", "--web.enable-lifecycle"), ("http://a:80/b", "http://a:80/b"), ("a?b", "'a?b'"), ("a b", "a b"),
         ("$(POD_NAME)", "$(POD_NAME)"), ("it's", "it's"), ("größe", "größe"), ("日本", "日本"), ("😀", "😀"), ("a#b", "a#b"),
         ("no", "'no'"), ("12:30", "'12:30'"), ("1e3", "'1e3'"), ("", "''"), ("a: b", "'a: b'"), ("a #b", "'a #b'"), (" a", "' a'"),
         ('"a"', "'\"a\"'"), ("'a'", "'''a'''"), ("a,b", "'a,b'"), ("[a]", "'[a]'"), ("a:", "'a:'"), ("*", "'*'"), ("---", "'---'"),

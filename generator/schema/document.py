@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 
 Node = dict[str, Any]
+
+#: What a node without a default gives: null may be one.
+NOTHING: Final = object()
 
 # What an addition may hold beside properties, definitions, required and allOf: it says nothing about values.
 _REMARKS = frozenset(("$schema", "$id", "$comment", "title", "description", "type"))
@@ -59,18 +62,20 @@ class Document:
             node = self.child(node, part) if node is not None else None
         return node
 
-    def defaults(self, node: Node) -> Any:
-        """Give the default of a node, or None: its own, else the map of its properties' defaults."""
-        node = self.resolve(node)
-        if "default" in node:
-            return node["default"]
-        found = {name: self.defaults(inner) for name, inner in node.get("properties", {}).items() if inner is not True}
-        kept = {
-            name: value
-            for name, value in found.items()
-            if value is not None or "default" in self.resolve(node["properties"][name])
+    def defaults(self, node: Any, above: tuple[int, ...] = ()) -> Any:
+        """Give the default of a node, or `NOTHING`: its own, else the map of its properties' defaults.
+
+        ``above`` ends the loops of `$ref`s.
+        """
+        resolved = self.resolve(dict_or_empty(node))
+        if "default" in resolved:
+            return resolved["default"]
+        if id(resolved) in above:
+            return NOTHING
+        inner = {
+            name: self.defaults(one, (*above, id(resolved))) for name, one in resolved.get("properties", {}).items()
         }
-        return kept or None
+        return {name: value for name, value in inner.items() if value is not NOTHING} or NOTHING
 
     def optional_keys(self) -> frozenset[str]:
         """Give the names of all properties that the object they stand in doesn't require."""

@@ -17,8 +17,10 @@ def explain(validator: Draft7Validator, document: Document, values: Values, note
     """Give every problem of the values once, those ``noted`` before included, in the order of files and lines."""
     teller = _Teller(document, values)
     problems = list(noted)
+    done = {problem.path for problem in problems}
     for error in validator.iter_errors(values.tree):
-        problems += teller.tell(error)
+        if dotted(tuple(error.instance_path)) not in done:
+            problems += teller.tell(error)
     order = {layer.source: position for position, layer in enumerate(values.layers)}
 
     def place(problem: Problem) -> tuple[int, int, int, str, str]:
@@ -160,14 +162,14 @@ class _Teller:
         inner = case.error.kind.value
         key, path = inner.instance, (*case.path, inner.instance)
         failed, reason = self.schema_of(inner)
-        message, expected = _because("this key is not allowed", reason), ""
+        message, expected, found = _because("this key is not allowed", reason), "", ""
         if inner.kind.name == "pattern":
             message, expected = "this key is not of the right form", f"a key that matches {inner.kind.value}"
         elif inner.kind.name in _BOUNDS:
-            message, expected, _ = _bound(inner, key)
+            message, expected, found = _bound(inner, key)
         elif inner.kind.name == "enum":
             expected = words.either(map(words.spelled, inner.kind.value))
-        yield Problem(message, self.location(path), dotted(path), "", expected, _example(failed))
+        yield Problem(message, self.location(path), dotted(path), found, expected, _example(failed))
 
     def not_allowed(self, case: _Case) -> Iterator[Problem]:
         """Tell a value that is excluded."""
