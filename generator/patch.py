@@ -33,10 +33,16 @@ _POD_LISTS: dict[Path, tuple[str, ...]] = {
     ("initContainers",): ("name",),
     ("volumes",): ("name",),
     ("imagePullSecrets",): ("name",),
+    ("ephemeralContainers",): ("name",),
+    ("hostAliases",): ("ip",),
+    ("resourceClaims",): ("name",),
+    ("schedulingGates",): ("name",),
     ("topologySpreadConstraints",): ("topologyKey", "whenUnsatisfiable"),
     **{(kind, "env"): ("name",) for kind in ("containers", "initContainers")},
     **{(kind, "ports"): ("containerPort", "protocol") for kind in ("containers", "initContainers")},
     **{(kind, "volumeMounts"): ("mountPath",) for kind in ("containers", "initContainers")},
+    **{(kind, "volumeDevices"): ("devicePath",) for kind in ("containers", "initContainers")},
+    **{(kind, "resources", "claims"): ("name",) for kind in ("containers", "initContainers")},
 }
 _KEY_ORDER = {key: rank for rank, key in enumerate(("apiVersion", "kind", "metadata", "name"))}
 
@@ -123,7 +129,7 @@ def _merge_keys(kind: str, path: Path) -> tuple[str, ...]:
         return _POD_LISTS.get(path[3:], ())
     if kind == "Service" and path == ("spec", "ports"):
         return ("port", "protocol")
-    return ("name",) if kind == "ServiceAccount" and path == ("imagePullSecrets",) else ()
+    return ()
 
 
 def _map_patch(kind: str, path: Path, base: Tree, wanted: Tree) -> Tree:
@@ -141,8 +147,30 @@ def _map_patch(kind: str, path: Path, base: Tree, wanted: Tree) -> Tree:
                 patch[key] = inner
         elif not same(base[key], new):
             keys = _merge_keys(kind, (*path, key)) if type(base[key]) is list and type(new) is list else ()
-            patch[key] = _list_patch(kind, (*path, key), keys, base[key], new) if keys else _sayable(new)
+            patch[key] = _list_change(kind, (*path, key), keys, base[key], new) if keys else _sayable_change(new)
     return patch
+
+
+def _list_change(kind: str, path: Path, keys: tuple[str, ...], base: list[Any], wanted: list[Any]) -> list[Any]:
+    """Merge element by element, or replace the list where its elements can't be told apart or said one by one."""
+    try:
+        patch = _list_patch(kind, path, keys, base, wanted)
+        if same(_merged_list(kind, path, keys, base, patch), wanted):
+            return patch
+    except _UnsayableError:
+        pass
+    # Even then kustomize drops what it takes for a second element of the same name.
+    names = [item.get(keys[0]) if type(item) is dict else None for item in wanted]
+    if not all(type(name) in (str, int) for name in names) or len(set(names)) < len(names):
+        raise _UnsayableError
+    return [{"$patch": "replace"}, *_sayable(wanted)]
+
+
+def _sayable_change(value: Any) -> Any:
+    """Refuse a string that kustomize writes so that it can't read it: it keeps the style of the one that was there."""
+    if type(value) is str and value.lstrip(" \n").startswith("\t"):
+        raise _UnsayableError
+    return _sayable(value)
 
 
 def _sayable(value: Any) -> Any:
@@ -187,13 +215,14 @@ def _named(item: Tree, keys: tuple[str, ...]) -> Tree:
     return {key: item[key] for key in keys if key in item}
 
 
-def _by_identity(items: Sequence[Any], keys: tuple[str, ...]) -> dict[tuple[Any, ...], Tree]:
-    found: dict[tuple[Any, ...], Tree] = {}
+def _by_identity(items: Sequence[Any], keys: tuple[str, ...]) -> dict[Any, Tree]:
+    found: dict[Any, Tree] = {}
     for item in items:
-        if type(item) is not dict or keys[0] not in item:
+        # With a second key, kustomize gives the elements an order of its own.
+        if type(item) is not dict or keys[0] not in item or any(key in item for key in keys[1:]):
             raise _UnsayableError
-        identity = tuple(item.get(key) for key in keys)
-        if identity in found or any(type(part) in (dict, list) for part in identity):
+        identity = item[keys[0]]
+        if type(identity) in (dict, list) or identity in found:
             raise _UnsayableError
         found[identity] = item
     return found
@@ -215,6 +244,8 @@ def _merged_map(kind: str, path: Path, base: Tree, patch: Tree) -> Tree:
 
 
 def _merged_list(kind: str, path: Path, keys: tuple[str, ...], base: list[Any], patch: list[Any]) -> list[Any]:
+    if patch and patch[0] == {"$patch": "replace"}:
+        return patch[1:]
     before, changes = _by_identity(base, keys), _by_identity(patch, keys)
     first = [
         _merged_map(kind, path, before.get(identity, {}), change)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from generator.emit.manifests import kustomization
+from generator.emit.references import referred_names
 from generator.emit.transformers import NONE, Transformers, choose
 from generator.patch import json_patch, merge_patch, same
 from generator.resource import Resource, ResourceId, file_name, sort_key
@@ -123,12 +124,14 @@ def _matched(
         else:
             rest.append(resource)
     alone = _only_ones(left.values())
-    added = []
+    added: list[Resource] = []
     renamed = _only_ones(rest)
+    names = referred_names(resources) if rest and left else set()
     for resource in rest:
         key = (resource.template, resource.id.api_version, resource.id.kind)
         before = alone.get(key)
-        if before and renamed.get(key) is resource:
+        # Kustomize would rewrite what still refers to the old name.
+        if before and renamed.get(key) is resource and before.id.name not in names:
             found[before.id] = (before, resource)
             del left[_moved(before.id, namespace)]
         else:
