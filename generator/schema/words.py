@@ -61,6 +61,6 @@ def nearest(word: str, choices: Sequence[str], cutoff: float = 0.6) -> str | Non
 
 
 def count(number: int, noun: str) -> str:
-    """Count: ``1 item``, ``2 items``."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    """Count: ``1 item``, ``2 items``, ``3 keys``, ``4 entries``."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
     return f"{number} {noun if number == 1 else plural}"
