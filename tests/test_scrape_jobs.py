@@ -228,12 +228,12 @@ def test_only_the_namespaces_asked_for_are_looked_at(variant):
 
 
 def test_pod_labels_are_copied_on_demand_and_never_win_over_ours(variant):
-    pod = APP._replace(labels={"app": "shop", "pod": "fake", "node": "fake", "container": "fake"}).injected(merge=False)
+    ours = ("pod", "node", "container", "job", "instance")
+    pod = APP._replace(labels={"app": "shop", **dict.fromkeys(ours, "fake")}).injected(merge=False)
     target = only(scrape({**variant, "scrape": {"copyPodLabels": True}}, pod))
-    assert (
-        target.labels.items()
-        >= {"app": "shop", "pod": "productpage-5d9f", "node": "node-1", "container": "app"}.items()
-    )
+    expected = {"app": "shop", "pod": "productpage-5d9f", "node": "node-1", "container": "app", "job": "istio-mtls"}
+    assert target.labels.items() >= expected.items()
+    assert "fake" not in target.labels.values()
 
 
 # ------------------------------------------------------------------------------------------ the proxies' own ports
