@@ -8,7 +8,8 @@ import os
 import subprocess
 import textwrap
 import time
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 import yaml as pyyaml
@@ -58,7 +59,7 @@ def ruamel(text: str, version: str) -> object:
     return reader.load(io.StringIO(text))
 
 
-READERS = {
+READERS: dict[str, Callable[[str], Any]] = {
     "ours": lambda text: load(text, "f.yaml"),
     "PyYAML": pyyaml.safe_load,
     "PyYAML with libyaml": lambda text: pyyaml.load(text, pyyaml.CSafeLoader),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -55,7 +56,7 @@ def one_environment(work: Path) -> list[str]:
     for name in ("prod/eu-1", "prod/us-1"):
         render = [*SIDECERT, "render", "-C", str(PROJECT), "--output", str(output), "--quiet", name]
         kustomize = [program("kubectl"), "kustomize", str(output / "kustomize/overlays" / name)]
-        ours, theirs = in_turn(lambda render=render: run(render), lambda kustomize=kustomize: run(kustomize))
+        ours, theirs = in_turn(partial(run, render), partial(run, kustomize))
         ratio = ours / theirs
         print(
             f"{name}, cold start{'':19}{ours * 1000:16.0f} ms   "
