@@ -28,6 +28,7 @@ _MERGED_KINDS = _POD_KINDS | {
 _GROUPS = frozenset({"", "apps", "networking.k8s.io", "policy", "rbac.authorization.k8s.io"})
 
 _POD = ("spec", "template", "spec")
+_CONTAINERS = ("containers", "initContainers")
 _POD_LISTS: dict[Path, tuple[str, ...]] = {
     ("containers",): ("name",),
     ("initContainers",): ("name",),
@@ -38,11 +39,11 @@ _POD_LISTS: dict[Path, tuple[str, ...]] = {
     ("resourceClaims",): ("name",),
     ("schedulingGates",): ("name",),
     ("topologySpreadConstraints",): ("topologyKey", "whenUnsatisfiable"),
-    **{(kind, "env"): ("name",) for kind in ("containers", "initContainers")},
-    **{(kind, "ports"): ("containerPort", "protocol") for kind in ("containers", "initContainers")},
-    **{(kind, "volumeMounts"): ("mountPath",) for kind in ("containers", "initContainers")},
-    **{(kind, "volumeDevices"): ("devicePath",) for kind in ("containers", "initContainers")},
-    **{(kind, "resources", "claims"): ("name",) for kind in ("containers", "initContainers")},
+    **{(kind, "env"): ("name",) for kind in _CONTAINERS},
+    **{(kind, "ports"): ("containerPort", "protocol") for kind in _CONTAINERS},
+    **{(kind, "volumeMounts"): ("mountPath",) for kind in _CONTAINERS},
+    **{(kind, "volumeDevices"): ("devicePath",) for kind in _CONTAINERS},
+    **{(kind, "resources", "claims"): ("name",) for kind in _CONTAINERS},
 }
 _KEY_ORDER = {key: rank for rank, key in enumerate(("apiVersion", "kind", "metadata", "name"))}
 
@@ -140,49 +141,56 @@ def _map_patch(kind: str, path: Path, base: Tree, wanted: Tree) -> Tree:
             continue
         new = wanted[key]
         if key not in base:
-            patch[key] = _sayable(new)
+            patch[key] = _sayable(kind, (*path, key), new)
         elif type(base[key]) is dict and type(new) is dict and new and base[key]:
             inner = _map_patch(kind, (*path, key), base[key], new)
             if inner:
                 patch[key] = inner
         elif not same(base[key], new):
             keys = _merge_keys(kind, (*path, key)) if type(base[key]) is list and type(new) is list else ()
-            patch[key] = _list_change(kind, (*path, key), keys, base[key], new) if keys else _sayable_change(new)
+            patch[key] = _changed(kind, (*path, key), keys, base[key], new)
     return patch
 
 
-def _list_change(kind: str, path: Path, keys: tuple[str, ...], base: list[Any], wanted: list[Any]) -> list[Any]:
-    """Merge element by element, or replace the list where its elements can't be told apart or said one by one."""
+def _changed(kind: str, path: Path, keys: tuple[str, ...], base: Any, wanted: Any) -> Any:
+    """Say how a value that isn't a map changes; a list that has keys is merged, or replaced where that can't be."""
+    if type(wanted) is str and wanted.lstrip(" \n").startswith("\t"):
+        # Kustomize keeps the style of the string that was there, and can't read its own block of this one.
+        raise _UnsayableError
+    if not keys:
+        return _sayable(kind, path, wanted)
     try:
         patch = _list_patch(kind, path, keys, base, wanted)
         if same(_merged_list(kind, path, keys, base, patch), wanted):
             return patch
     except _UnsayableError:
-        pass
-    # Even then kustomize drops what it takes for a second element of the same name.
-    names = [item.get(keys[0]) if type(item) is dict else None for item in wanted]
-    if not all(type(name) in (str, int) for name in names) or len(set(names)) < len(names):
+        if path[-1] in _CONTAINERS:  # too much to repeat
+            raise
+    return [{"$patch": "replace"}, *_sayable(kind, path, wanted)]
+
+
+def _sayable(kind: str, path: Path, value: Any) -> Any:
+    """Let a whole value pass, unless kustomize would leave something of it out."""
+    if value in ({}, []):
         raise _UnsayableError
-    return [{"$patch": "replace"}, *_sayable(wanted)]
-
-
-def _sayable_change(value: Any) -> Any:
-    """Refuse a string that kustomize writes so that it can't read it: it keeps the style of the one that was there."""
-    if type(value) is str and value.lstrip(" \n").startswith("\t"):
-        raise _UnsayableError
-    return _sayable(value)
-
-
-def _sayable(value: Any) -> Any:
-    """Let a whole value pass, unless kustomize may take it for something to leave out."""
-    if value is None or value in ({}, []):
-        raise _UnsayableError
-    for inner in value.values() if type(value) is dict else value if type(value) is list else ():
-        if inner is None:
-            raise _UnsayableError
-        if type(inner) in (dict, list) and inner:
-            _sayable(inner)
+    _check_whole(kind, path, value)
     return value
+
+
+def _check_whole(kind: str, path: Path, value: Any) -> None:
+    if value is None:
+        raise _UnsayableError
+    if type(value) is dict:
+        for key, inner in value.items():
+            _check_whole(kind, (*path, key), inner)
+    elif type(value) is list:
+        keys = _merge_keys(kind, path)
+        names = [item.get(keys[0]) if type(item) is dict else None for item in value] if keys else []
+        # Even of a whole list, kustomize drops what it takes for a second element of the same name.
+        if not all(type(name) in (str, int) for name in names) or len(set(names)) < len(names):
+            raise _UnsayableError
+        for inner in value:
+            _check_whole(kind, path, inner)
 
 
 def _list_patch(kind: str, path: Path, keys: tuple[str, ...], base: list[Any], wanted: list[Any]) -> list[Any]:
@@ -204,7 +212,7 @@ def _list_patch(kind: str, path: Path, keys: tuple[str, ...], base: list[Any], w
         if identity in before:
             patch.append({**_named(new, keys), **_map_patch(kind, path, before[identity], new)})
         else:
-            patch.append({**_named(new, keys), **_sayable(new)})
+            patch.append({**_named(new, keys), **_sayable(kind, path, new)})
     patch += [{**_named(before[identity], keys), "$patch": "delete"} for identity in gone]
     if not wanted:
         raise _UnsayableError

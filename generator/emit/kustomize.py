@@ -96,9 +96,8 @@ def plan(base: Sequence[Resource], resources: Sequence[Resource]) -> Overlay:
 def _plan(base: Sequence[Resource], resources: Sequence[Resource], transformers: Transformers) -> Overlay | None:
     """Give None where these transformers would change what they should not."""
     pairs, added, removed = _matched(base, resources, transformers.namespace)
-    if transformers is not NONE:
-        if any(not same(transformers.applied(resource.tree), resource.tree) for resource in added):
-            return None
+    if any(not same(transformers.applied(resource.tree), resource.tree) for resource in added):
+        return None
     patches: list[tuple[Resource, Tree | list[Tree]]] = []
     for before, after in pairs:
         wanted = transformers.undone(after.tree, before.tree)

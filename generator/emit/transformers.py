@@ -1,7 +1,7 @@
 """What kustomize's own words do to resources: `namespace`, `labels`, `images` and `replicas`.
 
-Each is worked out in memory as kustomize 5.5 and 5.8 do it (tried): `applied` is what they make of a tree, `undone` what
-has to stand in the base, patches included, for them to make the wanted tree of it.
+Each is worked out in memory as kustomize 5.5 and 5.8 do it (tried): `applied` is what they make of a tree, `undone`
+what has to stand in the base, patches included, for them to make the wanted tree of it.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ class Transformers(NamedTuple):
             tree = _with_labels(tree, self.labels, base)
         if self.images and _images(base):
             tree = _with_old_images(tree, dict(_images(base)), self.images)
-        if any(tree["metadata"]["name"] == name for name, _ in self.replicas) and tree["kind"] in _SCALED:
-            if "replicas" in base.get("spec", {}):
-                tree = {**tree, "spec": {**tree["spec"], "replicas": base["spec"]["replicas"]}}
+        scaled = tree["kind"] in _SCALED and any(tree["metadata"]["name"] == name for name, _ in self.replicas)
+        if scaled and "replicas" in base.get("spec", {}):
+            tree = {**tree, "spec": {**tree["spec"], "replicas": base["spec"]["replicas"]}}
         return tree
 
     def _in_namespace(self, tree: Tree, old: str, new: str) -> Tree:
@@ -110,7 +110,7 @@ class Transformers(NamedTuple):
         return (
             isinstance(subject, dict)
             and subject.get("kind") == "ServiceAccount"
-            and subject.get("namespace") == namespace
+            and subject.get("namespace", namespace) == namespace
             and subject.get("name") in self.accounts
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,10 +32,9 @@ def built(files: list[OutputFile], environment: str) -> dict[Identity, Any]:
     """Let kustomize build an overlay, and give the trees by identity."""
     with TemporaryDirectory() as folder:
         for path, text in files:
-            full = os.path.join(folder, path)
-            os.makedirs(os.path.dirname(full), exist_ok=True)
-            with open(full, "w", encoding="utf-8") as file:
-                file.write(text)
+            file = Path(folder, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
         overlay = f"{folder}/kustomize/overlays/{environment}"
         done = subprocess.run([KUBECTL, "kustomize", overlay], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

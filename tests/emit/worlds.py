@@ -95,7 +95,7 @@ def _move(tree: Tree, namespace: str) -> None:
     if "namespace" in tree["metadata"]:
         tree["metadata"]["namespace"] = namespace
     for subject in tree.get("subjects", ()):
-        if "namespace" in subject:
+        if subject.get("namespace") == "monitoring":
             subject["namespace"] = namespace
 
 
@@ -154,7 +154,9 @@ def _edit(random: Random, value: Any, holder: Any, key: Any) -> None:
 
 def _edit_map(random: Random, value: Tree, holder: Any, key: Any) -> None:
     action = random.randrange(4)
-    free = [inner for inner in sorted(value) if inner not in IDENTIFYING | {"template", "metadata", "spec"}]
+    free = [
+        inner for inner in sorted(value) if inner not in IDENTIFYING | {"namespace", "template", "metadata", "spec"}
+    ]
     if action == 0 and free:
         del value[random.choice(free)]
     elif action == 1 and key in STRING_MAPS:
