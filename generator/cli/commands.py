@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from generator import __version__
-from generator.cli.options import FORMS, Folders, complete_environment, format_option, project_options, read_forms
-from generator.cli.report import Progress, count, print_data, print_differences, say
+from generator.cli.options import complete_environment, format_option, project_options, read_forms
+from generator.cli.rendering import FORMS, Folders, Request, write_files
+from generator.cli.report import BROKEN_PIPE, UNUSABLE, Progress, print_data, print_differences
 
-if TYPE_CHECKING:
-    from generator.tree import Changes
-BROKEN_PIPE = 141
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run a command, and give its exit code; what is wrong with the arguments is told here."""
+    try:
+        result = cli.main(list(arguments), prog_name="sidecert", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code if isinstance(error, click.UsageError) else UNUSABLE
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    return result if isinstance(result, int) else 0
 
 
 class _Commands(click.Group):
@@ -80,9 +89,12 @@ def render(
 
     A * in a glob also stands for slashes.
     """
+    folders = Folders(**where)
+    if not stdout and not check:
+        write_files(Request(environments, forms, force, quiet, folders))
+        return
     from generator import build
 
-    folders = Folders(**where)
     workspace = folders.workspace()
     names = workspace.select(environments)
     if stdout:
@@ -94,15 +106,7 @@ def render(
         tree = build.build(workspace, names, forms, progress)
     output, shown = folders.output_folder()
     changes = tree.compare(output, shown, () if environments else forms)
-    if check:
-        print_differences(tree, changes, (output, shown), names, quiet=quiet)
-        return
-    hint = _base_hint(changes, output) if environments else ""
-    tree.write(output, shown, changes, force=force)
-    if not quiet:
-        written = len(changes.written) + len(changes.edited) + len(changes.foreign)
-        counts = f"{count(written, 'file')} written, {len(changes.removed)} removed, {len(changes.unchanged)} unchanged"
-        say(f"rendered {count(len(names), 'environment')}: {counts}, in {shown}/{hint}")
+    print_differences(tree, changes, (output, shown), names, quiet=quiet)
 
 
 @cli.command(
@@ -174,11 +178,3 @@ def completion(shell: str) -> None:
     if found is None:
         raise click.UsageError(f"click can't complete in {shell}")
     sys.stdout.write(found(cli, {}, "sidecert", "_SIDECERT_COMPLETE").source() + "\n")
-
-
-def _base_hint(changes: Changes, output: str) -> str:
-    """Tell that other environments' overlays rest on a base that this render changes."""
-    bases = [path for path in changes.written if path.startswith("kustomize/base/")]
-    if any(os.path.exists(os.path.join(output, path)) for path in bases):
-        return "; the base changed: `sidecert render` brings the other environments up to date"
-    return ""

@@ -1,4 +1,4 @@
-"""What commands print: progress, differences, data, and what went wrong."""
+"""What commands print: progress, differences, data, and what went wrong. click is imported only where it is used."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from generator import __version__
 from generator.errors import GeneratorError
 
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
     from generator.tree import Changes, OutputTree
 
 SHOWN_PROBLEMS = 50
+UNUSABLE = 2
+BROKEN_PIPE = 141
 
 
 class Progress:
@@ -42,6 +42,8 @@ class Progress:
         if self._bar is not None:
             self._bar.update(1)
         elif self._clock() > self._shown_from:
+            import click
+
             self._bar = click.progressbar(length=self._total, label="rendering", file=sys.stderr)
             self._bar.update(self._done)
 
@@ -63,10 +65,14 @@ def print_differences(
         stale = len(changes.written) + len(changes.removed) + len(changes.bookkeeping)
         edited = len(changes.edited) + len(changes.foreign)
         say(f"{shown}/ is not what would be rendered: {count(stale, 'file')} stale, {edited} edited by hand")
+    import click
+
     raise click.exceptions.Exit(1)
 
 
 def _coloured(line: str) -> str:
+    import click
+
     colours = {"+": "green", "-": "red", "@": "cyan"}
     bold = line.startswith(("--- ", "+++ "))
     return click.style(line, bold=True) if bold else click.style(line, fg=colours.get(line[0]))
