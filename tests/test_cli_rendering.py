@@ -61,7 +61,7 @@ def test_plain_words_are_read(line, expected):
 
 @pytest.mark.parametrize(
     "line",
-    ["", "list", "--version", "render -h", "render --check", "render --only x", "render -C", "render --output=o"],,
+    ["", "list", "--version", "render -h", "render --check", "render --only x", "render -C", "render --output=o"],
 )
 def test_everything_else_is_left_to_click(line):
     assert plain_render(line.split()) is None
