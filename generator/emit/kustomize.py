@@ -89,8 +89,13 @@ def emit_overlay(
 
 def plan(base: Sequence[Resource], resources: Sequence[Resource]) -> Overlay:
     """Work out what turns ``base`` into ``resources``, with transformers where they say it exactly."""
-    transformers = choose(base, resources)
-    return _plan(base, resources, transformers) or _plan(base, resources, NONE) or Overlay(NONE, [], [], [])
+    most = choose(base, resources)
+    unmoved = most._replace(namespace="", old_namespace="")
+    for transformers in (most, most._replace(images=()), unmoved, NONE):
+        overlay = _plan(base, resources, transformers)
+        if overlay:
+            return overlay
+    raise AssertionError("without transformers, a plan always holds")
 
 
 def _plan(base: Sequence[Resource], resources: Sequence[Resource], transformers: Transformers) -> Overlay | None:
@@ -101,7 +106,7 @@ def _plan(base: Sequence[Resource], resources: Sequence[Resource], transformers:
     patches: list[tuple[Resource, Tree | list[Tree]]] = []
     for before, after in pairs:
         wanted = transformers.undone(after.tree, before.tree)
-        if transformers is not NONE and not same(transformers.applied(wanted), after.tree):
+        if not same(transformers.applied(wanted), after.tree):
             return None
         patch = _patch(before, wanted)
         if patch:
@@ -129,14 +134,19 @@ def _matched(
     for resource in rest:
         key = (resource.template, resource.id.api_version, resource.id.kind)
         before = alone.get(key)
-        # Kustomize would rewrite what still refers to the old name.
-        if before and renamed.get(key) is resource and before.id.name not in names:
+        if before and renamed.get(key) is resource and not _is_followed(before, resource, names):
             found[before.id] = (before, resource)
             del left[_moved(before.id, namespace)]
         else:
             added.append(resource)
     pairs = [found[resource.id] for resource in sorted(base, key=sort_key) if resource.id in found]
     return pairs, added, list(left.values())
+
+
+def _is_followed(before: Resource, after: Resource, names: set[str]) -> bool:
+    """Tell whether kustomize, seeing the patch, would rewrite what refers to the old name or place."""
+    follows = before.id.name != after.id.name or before.id.kind == "ServiceAccount"
+    return follows and before.id.name in names
 
 
 def _only_ones(resources: Iterable[Resource]) -> dict[tuple[str, str, str], Resource]:

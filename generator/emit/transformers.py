@@ -106,13 +106,12 @@ class Transformers(NamedTuple):
         return tree
 
     def _is_ours(self, subject: Any, namespace: str) -> bool:
-        """Kustomize moves the subjects that are ServiceAccounts of the build."""
-        return (
-            isinstance(subject, dict)
-            and subject.get("kind") == "ServiceAccount"
-            and subject.get("namespace", namespace) == namespace
-            and subject.get("name") in self.accounts
-        )
+        """Kustomize moves the subjects that are ServiceAccounts of the build, and any that is called `default`."""
+        if not isinstance(subject, dict) or subject.get("kind") != "ServiceAccount":
+            return False
+        if subject.get("name") == "default":
+            return True
+        return subject.get("namespace", namespace) == namespace and subject.get("name") in self.accounts
 
 
 NONE = Transformers()

@@ -60,14 +60,21 @@ scrape_configs:
 
 def pair(random: Random) -> tuple[list[Resource], list[Resource], str]:
     """Give a base, an environment made of it, and the environment's namespace."""
-    trees = _sample(random, BASE, 0.85)
+    tidy = random.random() < 0.5
+    everything = [tree for tree in BASE if tree["metadata"].get("namespace") != "checkout"] if tidy else BASE
+    trees = _sample(random, everything, 0.85)
     edited = [_edited(random, deepcopy(tree)) for tree in _sample(random, trees, 0.9)]
-    others = [tree for tree in BASE if tree not in trees]
+    others = [tree for tree in everything if tree not in trees]
     edited += [_edited(random, deepcopy(tree)) for tree in _sample(random, others, 0.3)]
     namespace = random.choice(["monitoring", "monitoring", "prod-mesh", "no"])
     if random.random() < 0.8:
+        left = random.choice([[], [], ["default"], ["prometheus"]])
         for tree in edited:
-            _move(tree, namespace)
+            _move(tree, namespace, left)
+    if tidy:
+        edited = [tree for tree in edited if tree["metadata"].get("namespace", namespace) == namespace]
+        for tree in edited:
+            _tune(random, tree)
     if random.random() < 0.2:
         for tree in edited:
             _rename(tree)
@@ -91,12 +98,26 @@ def _sample(random: Random, trees: list[Tree], share: float) -> list[Tree]:
     return [tree for tree in trees if random.random() < share]
 
 
-def _move(tree: Tree, namespace: str) -> None:
+def _move(tree: Tree, namespace: str, left: list[str]) -> None:
     if "namespace" in tree["metadata"]:
         tree["metadata"]["namespace"] = namespace
     for subject in tree.get("subjects", ()):
-        if subject.get("namespace") == "monitoring":
+        if subject.get("namespace") == "monitoring" and subject["name"] not in left:
             subject["namespace"] = namespace
+
+
+def _tune(random: Random, tree: Tree) -> None:
+    """Change what kustomize has words for: images, everywhere or here alone, and replicas."""
+    image = {"quay.io/reloader:v1": "quay.io/reloader:v2", "quay.io/prometheus/prometheus:v3.0.0": "mirror:5/p:v3.1"}
+    if random.random() < 0.2:
+        image["localhost:5000/gateway"] = "localhost:5000/gateway@sha256:" + "b" * 64
+    pod = tree.get("spec", {}).get("template", {}).get("spec", {})
+    if random.random() < 0.8:
+        for container in [*pod.get("containers", ()), *pod.get("initContainers", ())]:
+            if container.get("image") in image:
+                container["image"] = image[container["image"]]
+    if pod and type(tree["spec"].get("replicas")) is int:
+        tree["spec"]["replicas"] = random.choice([0, 1, 2])
 
 
 def _rename(tree: Tree) -> None:
