@@ -7,8 +7,8 @@ from typing import cast
 
 from generator.yaml.scalars import UNPRINTABLE, Scalar, double_quoted, scalar
 
-# What a literal block can't hold, or can't hold visibly: a tab or space at a line's end, a tab at its start.
-_NOT_LITERAL = re.compile(f"[{UNPRINTABLE}]|[ \\t](?:\\n|\\Z)|(?:\\n|\\A) *\\t")
+# What a line of a literal block can't hold, or not visibly at its start. Left to re's own cache, as in `scalars`.
+_NOT_LITERAL = f"[{UNPRINTABLE}]|\\A *\\t"
 # YAML's limit for a key without `?` is 1,024 characters, quotes and escapes included.
 _LONGEST_KEY = 1000
 
@@ -83,9 +83,17 @@ def _literal(text: str, pad: str) -> str:
     put together.
     """
     body = text.removesuffix("\n")
-    if not body or body[-1] == "\n" or _NOT_LITERAL.search(text):
+    lines = body.split("\n")
+    if not lines[-1] or not all(map(_literally, lines)):
         return double_quoted(text)
     indicator = "2" if body.lstrip("\n")[0] == " " else ""
     chomping = "-" if body is text else ""
-    content = "\n".join(pad + line if line else "" for line in body.split("\n"))
+    content = "\n".join(pad + line if line else "" for line in lines)
     return f"|{indicator}{chomping}\n{content}"
+
+
+def _literally(line: str) -> bool:
+    """Say whether a literal block shows a line as it is: a space or tab at its end, say, would not be seen."""
+    if line[-1:] in {" ", "\t"}:
+        return False
+    return (line.isascii() and line.isprintable()) or not re.search(_NOT_LITERAL, line)

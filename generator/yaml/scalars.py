@@ -96,8 +96,9 @@ UNPRINTABLE: Final = (
     f"{SURROGATES}\ufeff\ufff0-\uffff\U000e0000-\U000e0fff"
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(1, 17))
 )
-_NEEDS_ESCAPE = re.compile(f"[\n\t{UNPRINTABLE}]")
-_ESCAPED = re.compile(f'[\n\t"\\\\{UNPRINTABLE}]')
+# Left to re's own cache: few texts need them, and compiling them here would cost every start a millisecond.
+_NEEDS_ESCAPE = f"[\n\t{UNPRINTABLE}]"
+_ESCAPED = f'[\n\t"\\\\{UNPRINTABLE}]'
 _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f"}
 
 
@@ -136,7 +137,7 @@ def _remember(text: str) -> str:
 
 
 def _string(text: str) -> str:
-    if _NEEDS_ESCAPE.search(text):
+    if not (text.isascii() and text.isprintable()) and re.search(_NEEDS_ESCAPE, text):
         return double_quoted(text)
     if _PLAIN.fullmatch(text) and not (text[0] in _AMBIGUOUS_STARTS and _AMBIGUOUS.fullmatch(text)):
         return text
@@ -145,7 +146,7 @@ def _string(text: str) -> str:
 
 def double_quoted(text: str) -> str:
     """Print a string between double quotes, with escapes that JSON knows too (but for those above U+FFFF)."""
-    return '"' + _ESCAPED.sub(lambda match: _escape(match[0]), text) + '"'
+    return '"' + re.sub(_ESCAPED, lambda match: _escape(match[0]), text) + '"'
 
 
 def _escape(character: str) -> str:
