@@ -91,10 +91,12 @@ def json_patch(base: Any, wanted: Any, pointer: str = "") -> list[Tree]:
 
 def same(one: Any, other: Any) -> bool:
     """Tell whether two values are the same, with ``true`` and ``1`` apart."""
+    if one is other:  # what transformers leave alone is shared with what they were given
+        return True
     if type(one) is not type(other):
         return False
     if type(one) is dict:
-        return one.keys() == other.keys() and all(same(item, other[key]) for key, item in one.items())
+        return one.keys() == other.keys() and all(map(same, one.values(), map(other.__getitem__, one)))
     if type(one) is list:
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
