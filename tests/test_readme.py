@@ -16,6 +16,7 @@ import yaml
 
 from generator import cli
 from generator.cli.commands import cli as group
+from generator.functions import FUNCTIONS
 from generator.values import merge_trees
 from tests import tools
 from tests.rendering import ROOT
@@ -221,3 +222,27 @@ def test_every_row_of_the_merge_rules_holds():
         expected = {} if result == "no such key" else {"key": result}
         merged = merge_trees(*layers)
         assert {name: value for name, value in merged.items() if value is not None} == expected
+
+
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+def test_every_template_that_a_document_names_exists(document):
+    named = re.findall(r"`((?:_lib|plain|operator|manual|merged)/[\w./]*)`", document.read_text())
+    assert [name for name in named if name != "_lib/x.j2" and not (ROOT / "templates" / name).exists()] == []
+
+
+def test_every_setting_that_the_facts_quote_stands_in_a_template():
+    facts = (ROOT / "docs/facts.md").read_text()
+    quoted = re.findall(
+        r"^\|[^|]*?`((?:sidecar|traffic|proxy|inject|status|security)\.[\w.]*istio\.io/\w+)", facts, re.MULTILINE
+    )
+    templates = "".join(path.read_text() for path in (ROOT / "templates").rglob("*.j2"))
+    assert quoted
+    assert [name for name in quoted if name not in templates] == []
+
+
+def test_the_template_language_names_every_function():
+    words = set(re.findall(r"[a-z_]+", (ROOT / "docs/templates.md").read_text()))
+    assert set(FUNCTIONS) - words == set()
