@@ -1,4 +1,4 @@
-"""Rendering to files, the one command whose every start counts: without click, which takes 10 ms to import.
+"""Rendering to files, the one command whose every start counts: without click, which takes 8 ms to import.
 
 `plain_render` understands command lines of a few plain words. All others (help, a mistake, `--check`, `--output=x`) are
 left to click, which reads the plain ones alike: a test compares the two.
