@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,14 @@ from generator.build import build
 from generator.workspace import open_workspace
 from tests.rendering import as_yaml
 from tests.samples import FORMS
+from tests.settings import EXAMPLES
 from tests.strategies import value_trees
-
-#: Random environments of each variant; ``SIDECERT_EXAMPLES=300`` is the full run.
-COUNT = int(os.environ.get("SIDECERT_EXAMPLES", "15"))
 
 VARIANTS = tuple(FORMS)
 
 
 @cache
-def random_trees(variant: str, count: int = COUNT) -> tuple[dict[str, Any], ...]:
+def random_trees(variant: str, count: int = EXAMPLES) -> tuple[dict[str, Any], ...]:
     """Give random valid overlays of a variant, the same ones in every run.
 
     Hypothesis begins with the simplest and then varies what it had, so they are taken from many short runs.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from random import Random
@@ -19,12 +18,12 @@ from generator.resource import Resource
 from generator.tree import OutputFile
 from generator.yaml import block, load_documents
 from tests.emit.worlds import pair
+from tests.settings import EXAMPLES
 from tests.tools import program
 
 pytestmark = pytest.mark.programs
 
-KUBECTL = os.environ.get("SIDECERT_KUBECTL") or program("kubectl")
-EXAMPLES = int(os.environ.get("SIDECERT_EXAMPLES", "40"))
+KUBECTL = program("kubectl")
 Identity = tuple[str, str, str, str]
 
 
