@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from generator.cli.rendering import plain_render, write_files
+from generator.cli.commands import invoke
 from generator.cli.report import BROKEN_PIPE, UNUSABLE, print_bug, print_problems, say
 from generator.errors import GeneratorError
 
@@ -27,7 +27,7 @@ _GARBAGE_THRESHOLD = 100_000
 def run(arguments: Iterable[str]) -> int:
     """Run a command, and give its exit code; every outcome is decided here."""
     try:
-        code = _outcome(tuple(arguments))
+        code = invoke(tuple(arguments))
         sys.stdout.flush()
     except GeneratorError as error:
         print_problems(error)
@@ -49,16 +49,6 @@ def run(arguments: Iterable[str]) -> int:
         print_bug(error)
         return _BUG
     return code
-
-
-def _outcome(arguments: tuple[str, ...]) -> int:
-    request = plain_render(arguments)
-    if request:
-        write_files(request)
-        return 0
-    from generator.cli.commands import invoke
-
-    return invoke(arguments)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from generator.cli.rendering import FORMS, Folders, chosen_forms, unknown_forms
+from generator.cli.rendering import FORMS, Folders
 from generator.errors import GeneratorError
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ def complete_environment(context: click.Context, _parameter: click.Parameter, ty
 
 def read_forms(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
     """Read ``manifests,kustomize``."""
-    unknown = unknown_forms(text)
+    chosen = {part.strip() for part in text.split(",")}
+    unknown = sorted(chosen.difference(FORMS))
     if unknown:
         raise click.BadParameter(f"'{unknown[0]}' is not one of {', '.join(FORMS)}")
-    return chosen_forms(text)
+    return tuple(form for form in FORMS if form in chosen)
 
 
 def project_options(command: Command) -> Command:

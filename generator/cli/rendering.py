@@ -1,13 +1,8 @@
-"""Rendering to files, the one command whose every start counts: without click, which takes 8 ms to import.
-
-`plain_render` understands command lines of a few plain words. All others (help, a mistake, `--check`, `--output=x`) are
-left to click, which reads the plain ones alike: a test compares the two.
-"""
+"""Where a project's parts are, and rendering to files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from generator.cli.report import Progress, count, say
@@ -17,8 +12,6 @@ if TYPE_CHECKING:
     from generator.workspace import Workspace
 
 FORMS = ("manifests", "kustomize")
-_FLAGS = {"--force": "force", "--quiet": "quiet", "-q": "quiet"}
-_FOLDERS = {"-C": "directory", "--overlays": "overlays", "--templates": "templates", "--output": "output"}
 
 
 class Folders(NamedTuple):
@@ -50,44 +43,6 @@ class Request(NamedTuple):
     force: bool = False
     quiet: bool = False
     folders: Folders = Folders()
-
-
-def plain_render(arguments: Sequence[str]) -> Request | None:
-    """Read ``render [ENV]... [--only FORMS] [--force] [-q] [folders]``; None where a word is anything else."""
-    environments, flags, folders = list[str](), set[str](), dict[str, str]()
-    forms: tuple[str, ...] = FORMS
-    words = iter(arguments)
-    if next(words, "") != "render":
-        return None
-    for word in words:
-        if word in _FLAGS:
-            flags.add(_FLAGS[word])
-        elif word in _FOLDERS or word == "--only":
-            value = next(words, "-")
-            if value.startswith("-"):
-                return None
-            if word in _FOLDERS:
-                folders[_FOLDERS[word]] = value
-            elif unknown_forms(value):
-                return None
-            else:
-                forms = chosen_forms(value)
-        elif word.startswith("-"):
-            return None
-        else:
-            environments.append(word)
-    return Request(tuple(environments), forms, "force" in flags, "quiet" in flags, Folders(**folders))
-
-
-def chosen_forms(text: str) -> tuple[str, ...]:
-    """Read ``manifests,kustomize``."""
-    chosen = {part.strip() for part in text.split(",")}
-    return tuple(form for form in FORMS if form in chosen)
-
-
-def unknown_forms(text: str) -> list[str]:
-    """Give what in ``manifests,kustomize`` is no form, sorted."""
-    return sorted({part.strip() for part in text.split(",")}.difference(FORMS))
 
 
 def write_files(request: Request) -> None:
