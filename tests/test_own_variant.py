@@ -22,7 +22,6 @@ SCHEMA = """
           "type": "object",
           "description": "The blackbox exporter.",
           "additionalProperties": false,
-          "required": ["replicas"],
           "properties": {
             "replicas": {"type": "integer", "minimum": 1, "maximum": 9, "default": 1, "description": "Number of pods."}
           }

@@ -104,8 +104,8 @@ def test_the_defaults_are_valid(schema):
 
 def test_optional_are_the_keys_that_their_map_may_lack(schema):
     optional = schema.optional_keys()
-    assert {"scheme", "mode", "labels", "retention", "inner", "sub"} <= optional
-    assert not {"name", "replicas", "prometheus", "path"} & optional
+    assert {"scheme", "inner", "sub"} <= optional
+    assert not {"name", "replicas", "prometheus", "path", "mode", "labels", "retention"} & optional
 
 
 def test_a_node_is_found_by_the_path_of_its_value(schema):
@@ -344,3 +344,14 @@ def test_a_schema_that_is_not_valid_is_refused(document):
     broken = schema_from_text(json.dumps(document), "s.json")
     with pytest.raises(InputError, match=r"^s\.json: not a valid JSON Schema: "):
         broken.check(merge_layers({}, []))
+
+
+def test_what_has_a_default_must_remain_though_the_schema_of_partial_files_demands_nothing():
+    text = '{"properties": {"name": {"type": "string", "default": "a"}, "note": {"type": "string"}}}'
+    schema = schema_from_text(text, "s.json")
+    layer = read_layer("dev.yaml", "name: null\n")
+    assert "required" not in schema.document
+    assert [str(problem) for problem in schema.check(merge_layers(schema.defaults(), [layer]))] == [
+        "dev.yaml:1:1: name: needed, but removed by null\n    hint: remove the null to keep the default `a`"
+    ]
+    assert schema.optional_keys() == {"note"}

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import pytest
 
+from generator.schema.document import demanding
+from generator.values import Layer, merge_layers, read_layer
 from tests.rendering import ROOT, project, schema
 
 Tree = Mapping[str, Any]
@@ -54,7 +56,7 @@ def nodes(node: Any, path: str = "#") -> Iterator[tuple[str, Tree]]:
 
 
 SCHEMA = schema()
-KEYS = list(keys(SCHEMA))
+KEYS = list(keys(demanding(SCHEMA)))
 NODES = list(nodes(SCHEMA))
 
 
@@ -117,6 +119,13 @@ class TestEachKey:
     def test_an_empty_string_that_is_allowed_has_a_meaning(self, key):
         if key.node.get("default") == "":
             assert "Empty: " in key.node["description"] or "Empty means" in key.node["description"]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("overlays/**/*.yaml")), ids=lambda path: path.stem)
+def test_fits_each_file_by_itself_as_editors_check_it(path):
+    tree = read_layer(path.name, path.read_text()).tree
+    merged = merge_layers({}, [Layer("f", "", tree)]).tree  # without what null removes
+    assert list(jsonschema_rs.Draft7Validator(SCHEMA).iter_errors(merged)) == []
 
 
 def test_nothing_stands_beside_a_reference():

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from generator.errors import InputError, Location, Problem, ValuePath
-from generator.schema.document import Document, Node, assemble
+from generator.schema.document import Document, Node, assemble, demanding
 from generator.values import Values
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ class Schema:
     """A JSON Schema of values."""
 
     def __init__(self, document: Node, source: str) -> None:
-        """Take the whole schema, and its file's name as the user knows it."""
+        """Take the whole schema, and its file's name as the user knows it.
+
+        The schema describes files that are layered; of merged values it also demands whatever has a default.
+        """
         self.document = document
         self.source = source
         self._nodes = Document(document)
@@ -55,11 +58,19 @@ class Schema:
         return found if isinstance(found, dict) else {}
 
     @cached_property
+    def _of_merged_values(self) -> Document:
+        try:
+            return Document(demanding(self.document))
+        except KeyError as error:
+            problem = Problem(f"not a valid JSON Schema: there is no {error} for a $ref", Location(self.source))
+            raise InputError(problem) from None
+
+    @cached_property
     def _validator(self) -> Draft7Validator:
         import jsonschema_rs  # 17 ms, so only where something is checked
 
         try:
-            return jsonschema_rs.Draft7Validator(self.document)
+            return jsonschema_rs.Draft7Validator(self._of_merged_values.root)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise InputError(Problem(f"not a valid JSON Schema: {reason}", Location(self.source))) from None
@@ -73,7 +84,7 @@ class Schema:
             return []
         from generator.schema.problems import explain
 
-        return explain(self._validator, self._nodes, values, unfit)
+        return explain(self._validator, self._of_merged_values, values, unfit)
 
     def optional_keys(self) -> frozenset[str]:
         """Give the names of all keys that some map may lack: the schema knows them, and doesn't require them there."""
@@ -81,7 +92,7 @@ class Schema:
 
     @cached_property
     def _optional_keys(self) -> frozenset[str]:
-        return self._nodes.optional_keys()
+        return self._of_merged_values.optional_keys()
 
     def node(self, path: ValuePath) -> dict[str, Any] | None:
         """Give the schema of the value at ``path``, `$ref` followed; None where the schema knows no such value."""

@@ -107,6 +107,26 @@ class Document:
                 yield from self._properties(inner, (*path, name), (*above, id(node)))
 
 
+def demanding(root: Node) -> Node:
+    """Give the schema of merged values: what has a default is there, so it is required.
+
+    The document itself is for files that are layered, each of which may leave out anything: an editor that checks such
+    a file against it must not ask for more.
+    """
+    nodes = Document(root)
+
+    def visited(node: Any) -> Any:
+        if not isinstance(node, dict) or "properties" not in node or "default" in node:
+            return node
+        present = [name for name, inner in node["properties"].items() if nodes.defaults(inner) is not NOTHING]
+        required = [*node.get("required", ()), *(name for name in present if name not in node.get("required", ()))]
+        properties = {name: visited(inner) for name, inner in node["properties"].items()}
+        return {**node, "properties": properties, "required": required}
+
+    whole: Node = visited(root)
+    return whole
+
+
 def dict_or_empty(node: Any) -> Node:
     """Give a node; `true`, which allows everything, is `{}`."""
     return node if isinstance(node, dict) else {}
