@@ -202,11 +202,11 @@ OTHERS: dict[str, tuple[str, str]] = {
 REFUSED_BY_SCHEMA: dict[str, tuple[str, str]] = {
     "a relative directory": (
         "certificates:\n  directory: certs\n",
-        '2:3: certificates.directory: not of the right form\n    found: the string "certs"\n    expected: a string that matches ^(/[A-Za-z0-9][-A-Za-z0-9._]*)+$',
+        '2:3: certificates.directory: not of the right form\n    found: the string "certs"\n    expected: a string that matches ^(/[A-Za-z0-9][-A-Za-z0-9._]*)+$\n    hint: for example `/etc/istio-output-certs`',
     ),
     "the agent's directory in disguise": (
         "certificates:\n  directory: /etc/./certs/\n",
-        '2:3: certificates.directory: not of the right form\n    found: the string "/etc/./certs/"\n    expected: a string that matches ^(/[A-Za-z0-9][-A-Za-z0-9._]*)+$',
+        '2:3: certificates.directory: not of the right form\n    found: the string "/etc/./certs/"\n    expected: a string that matches ^(/[A-Za-z0-9][-A-Za-z0-9._]*)+$\n    hint: for example `/etc/istio-output-certs`',
     ),
     "a directory that nothing is mounted at": (
         "proxy:\n  metadata:\n    OUTPUT_CERTS: /etc/elsewhere\n",
