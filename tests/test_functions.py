@@ -46,6 +46,7 @@ CASES: list[tuple[str, tuple[Any, ...]]] = [
         )
         for minimum in ("1.22", "1.22.1", "1.9")
     ),
+    *(("milliseconds", (text,)) for text in ("0s", "5ms", "010s", "00s", "1h30m", "1y2w3d4h5m6s7ms", "30s")),
     *(("has_key", ({"a": "", "": 1}, key)) for key in ("a", "b", "")),
     *(("contains", (["a", "1"], item)) for item in ("a", "b", "", "1")),
     ("contains", ([1, None, True], "1")),
@@ -164,6 +165,8 @@ def test_every_row_has_a_case():
         ("format", ("%s %s", "a"), "format has more directives than arguments"),
         ("format", ("%s", "a", "b"), "format has more arguments than directives"),
         ("version_at_least", (1.22, "1.22"), "version_at_least takes a string, not a float"),
+        ("milliseconds", (30,), "milliseconds takes a string, not an integer"),
+        ("milliseconds", ("30",), "`30` is not a duration such as 30s or 1h30m"),
         ("version_at_least", ("latest", "1.22"), "`latest` is not a version such as 1.22 or 1.22.3"),
         (
             "version_at_least",

@@ -18,6 +18,18 @@ RULES = (ROOT / "templates/_lib/rules.j2").read_text()
 
 #: What breaks a rule, and where and how it is told.
 CASES: dict[str, tuple[str, str]] = {
+    "a timeout longer than the interval": (
+        "prometheus:\n  scrapeInterval: 1m\n  scrapeTimeout: 61s\n",
+        "3:3: prometheus.scrapeTimeout: a scrape may not take longer (61s) than the time between scrapes (1m)",
+    ),
+    "a ServiceMonitor's timeout longer than its interval": (
+        "variant: operator\noperator:\n  serviceMonitors:\n    shop:\n      port: http\n      interval: 15s\n      scrapeTimeout: 20s\n",
+        "7:7: operator.serviceMonitors.shop.scrapeTimeout: a scrape may not take longer (20s) than the time between scrapes (15s)",
+    ),
+    "a PodMonitor's timeout longer than Prometheus' interval": (
+        "variant: operator\noperator:\n  podMonitors:\n    shop:\n      port: http\n      scrapeTimeout: 31s\n",
+        "6:7: operator.podMonitors.shop.scrapeTimeout: a scrape may not take longer (31s) than the time between scrapes (30s)",
+    ),
     "the directory that the agent reads": (
         "certificates:\n  directory: /etc/certs\n",
         "2:3: certificates.directory: the agent takes what it finds in /etc/certs for an identity mounted there (istio/istio#28050); choose another directory, such as /etc/istio-output-certs",

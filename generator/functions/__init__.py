@@ -48,6 +48,19 @@ MERGE_HELPER = """\
 {{- end -}}
 """
 
+# sprig can't read durations of days and more, and takes a number with a leading zero for an octal one.
+MILLISECONDS_HELPER = """\
+{{- define "sidecert.milliseconds" -}}
+{{- $total := 0 -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
+{{- range $part := regexFindAll "[0-9]+(ms|[smhdwy])" . -1 -}}
+{{- $number := regexFind "[1-9][0-9]*" $part | default "0" -}}
+{{- $total = add $total (mul $number (get $units (regexFind "[a-z]+" $part))) -}}
+{{- end -}}
+{{- $total -}}
+{{- end -}}
+"""
+
 FUNCTIONS: dict[str, Function] = {
     row.name: row
     for row in (
@@ -62,6 +75,13 @@ FUNCTIONS: dict[str, Function] = {
         Function("indent", "filter", meanings.indent, ""),
         Function("format", "global", meanings.format_string, "printf {*}"),
         Function("version_at_least", "global", meanings.version_at_least, 'semverCompare (printf ">=%s-0" {1}) {0}'),
+        Function(
+            "milliseconds",
+            "global",
+            meanings.milliseconds,
+            'int64 (include "sidecert.milliseconds" {0})',
+            MILLISECONDS_HELPER,
+        ),
         Function("has_key", "global", meanings.has_key, "hasKey {0} {1}"),
         Function("contains", "global", meanings.contains, "has {1} {0}"),
         Function("starts_with", "global", meanings.starts_with, "hasPrefix {1} {0}"),

@@ -203,6 +203,22 @@ def version_at_least(version: Any, minimum: Any) -> bool:
     return found >= wanted
 
 
+_DURATION = r"(?:[0-9]+(?:ms|[smhdwy]))+"
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
+
+
+def milliseconds(duration: Any) -> int:
+    """Give the length of a Prometheus duration (``1h30m``); a day has 24 hours, a year 365 days.
+
+    https://prometheus.io/docs/prometheus/latest/querying/basics/#time-durations. Raises TypeError when it isn't a
+    string, ValueError when it isn't a duration.
+    """
+    text = _string("milliseconds", duration)
+    if not re.fullmatch(_DURATION, text, re.ASCII):
+        raise ValueError(f"`{text}` is not a duration such as 30s or 1h30m")
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)(ms|[smhdwy])", text))
+
+
 def has_key(mapping: Any, key: Any) -> bool:
     """Say whether a map has ``key``."""
     if type(mapping) is not dict:
