@@ -212,6 +212,10 @@ OTHERS: dict[str, tuple[str, str]] = {
 
 #: What the schema refuses already: where and how it is told.
 REFUSED_BY_SCHEMA: dict[str, tuple[str, str]] = {
+    "an annotation that kustomize keeps for itself": (
+        'annotations:\n  config.kubernetes.io/local-config: "true"\n',
+        "2:3: annotations.config.kubernetes.io/local-config: this key is not allowed: kustomize keeps these annotations for itself, and may leave the resource out",
+    ),
     "a relative directory": (
         "certificates:\n  directory: certs\n",
         '2:3: certificates.directory: not of the right form\n    found: the string "certs"\n    expected: a string that matches ^(/[A-Za-z0-9][-A-Za-z0-9._]*)+$\n    hint: for example `/etc/istio-output-certs`',
