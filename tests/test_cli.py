@@ -347,8 +347,10 @@ class TestFailures:
         writer.stderr.close()
 
     def test_an_interrupt_exits_with_130(self, tiny):
-        code = "import os, signal, generator.cli as c\nfrom generator import build\n"
-        code += "build.summaries = lambda workspace: os.kill(os.getpid(), signal.SIGINT)\nprint(c.run(['list']))"
+        code = "import os, signal, time, generator.cli as c\nfrom generator import build\n"
+        # A signal may arrive a moment after it was sent.
+        code += "build.summaries = lambda workspace: [os.kill(os.getpid(), signal.SIGINT), time.sleep(20)]\n"
+        code += "print(c.run(['list']))"
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
         done = subprocess.run([sys.executable, "-c", code], cwd=tiny, env=environment, capture_output=True, text=True)
 
