@@ -283,6 +283,8 @@ class TestInterrupt:
             cwd=tiny,
             env=ENVIRONMENT,
             stderr=subprocess.PIPE,
+            # A shell that runs the tests in the background has its children ignore the signal.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
         )
         time.sleep(random.Random(seed).uniform(0.1, 0.5))
         process.send_signal(signal.SIGINT)
@@ -290,12 +292,10 @@ class TestInterrupt:
         assert time.monotonic() - started < 20
 
         new = snapshot(tiny / "output")
-        if process.returncode == 0:
+        assert process.returncode in {0, 130, -signal.SIGINT}, errors
+        if new != old or process.returncode == 0:  # it may also come just after the last rename
             assert {name.split("/")[1] for name in new if name.startswith("manifests/")} >= {"dev", "e0", "e39"}
             assert run(["render", "--check", "-q", "--only", "manifests", "-C", str(tiny)]) == 0
-        else:
-            assert process.returncode in {130, -signal.SIGINT}, errors
-            assert new == old
 
 
 def sidecert(folder: Path, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
