@@ -175,7 +175,7 @@ class TestCheck:
     def test_is_content_with_what_was_rendered(self, sidecert, tiny):
         sidecert("render")
 
-        message = f"output/ is what 2 environments render to: {len(files(tiny))} files\n"
+        message = f"output/ is up to date: 2 environments, {len(files(tiny))} files\n"
         assert sidecert("render", "--check") == Outcome(0, "", message)
 
     def test_shows_what_is_stale_and_writes_nothing(self, sidecert, tiny):

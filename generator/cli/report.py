@@ -55,7 +55,7 @@ def print_differences(
     shown = where[1]
     if not changes.any:
         if not quiet:
-            say(f"{shown}/ is what {count(len(names), 'environment')} render to: {len(changes.unchanged)} files")
+            say(f"{shown}/ is up to date: {count(len(names), 'environment')}, {count(len(changes.unchanged), 'file')}")
         return
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for line in tree.diff(*where, changes):
