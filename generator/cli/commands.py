@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from generator import __version__
-from generator.cli.options import complete_environment, format_option, project_options, read_forms
-from generator.cli.rendering import FORMS, Folders, Request, write_files
-from generator.cli.report import BROKEN_PIPE, UNUSABLE, Progress, print_data, print_differences
+from generator.cli.options import FORMS, Folders, complete_environment, format_option, project_options, read_forms
+from generator.cli.report import BROKEN_PIPE, UNUSABLE, Progress, print_data, print_differences, print_written
+
+if TYPE_CHECKING:
+    from generator.tree import Changes
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -89,12 +92,9 @@ def render(
 
     A * in a glob also stands for slashes.
     """
-    folders = Folders(**where)
-    if not stdout and not check:
-        write_files(Request(environments, forms, force, quiet, folders))
-        return
     from generator import build
 
+    folders = Folders(**where)
     workspace = folders.workspace()
     names = workspace.select(environments)
     if stdout:
@@ -106,7 +106,13 @@ def render(
         tree = build.build(workspace, names, forms, progress)
     output, shown = folders.output_folder()
     changes = tree.compare(output, shown, () if environments else forms)
-    print_differences(tree, changes, (output, shown), names, quiet=quiet)
+    if check:
+        print_differences(tree, changes, (output, shown), names, quiet=quiet)
+        return
+    hint = _base_hint(changes, output) if environments else ""
+    tree.write(output, shown, changes, force=force)
+    if not quiet:
+        print_written(changes, names, shown, hint)
 
 
 @cli.command(
@@ -178,3 +184,11 @@ def completion(shell: str) -> None:
     if found is None:
         raise click.UsageError(f"click can't complete in {shell}")
     sys.stdout.write(found(cli, {}, "sidecert", "_SIDECERT_COMPLETE").source() + "\n")
+
+
+def _base_hint(changes: Changes, output: str) -> str:
+    """Tell that other environments' overlays rest on a base that this render changes."""
+    bases = [path for path in changes.written if path.startswith("kustomize/base/")]
+    if any(os.path.exists(os.path.join(output, path)) for path in bases):
+        return "; the base changed: `sidecert render` brings the other environments up to date"
+    return ""

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from generator.cli.rendering import FORMS, Folders
 from generator.errors import GeneratorError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from generator.workspace import Workspace
+
+FORMS = ("manifests", "kustomize")
 Command = TypeVar("Command", bound=Callable[..., Any])
 _OWN_TEMPLATES = "Own templates, used before those of sidecert.  [default: templates, in the project, where it exists]"
+
+
+class Folders(NamedTuple):
+    """Where the project is, and where its parts are when they are elsewhere than usual."""
+
+    directory: str = "."
+    overlays: str | None = None
+    templates: str | None = None
+    output: str | None = None
+
+    def workspace(self) -> Workspace:
+        """Open the project."""
+        from generator.workspace import open_workspace
+
+        return open_workspace(self.directory, self.overlays, self.templates)
+
+    def output_folder(self) -> tuple[str, str]:
+        """The output folder's path, and its name as the user knows it."""
+        from generator.files import Root
+
+        return Root.at(os.path.abspath(self.directory), self.output or "output")
 
 
 def complete_environment(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:

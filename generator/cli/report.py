@@ -1,4 +1,4 @@
-"""What commands print: progress, differences, data, and what went wrong. click is imported only where it is used."""
+"""What commands print: progress, differences, data, and what went wrong."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from generator import __version__
 from generator.errors import GeneratorError
@@ -42,8 +44,6 @@ class Progress:
         if self._bar is not None:
             self._bar.update(1)
         elif self._clock() > self._shown_from:
-            import click
-
             self._bar = click.progressbar(length=self._total, label="rendering", file=sys.stderr)
             self._bar.update(self._done)
 
@@ -65,14 +65,17 @@ def print_differences(
         stale = len(changes.written) + len(changes.removed) + len(changes.bookkeeping)
         edited = len(changes.edited) + len(changes.foreign)
         say(f"{shown}/ is not what would be rendered: {count(stale, 'file')} stale, {edited} edited by hand")
-    import click
-
     raise click.exceptions.Exit(1)
 
 
-def _coloured(line: str) -> str:
-    import click
+def print_written(changes: Changes, names: tuple[str, ...], shown: str, hint: str) -> None:
+    """Tell in one line what a render did to the output folder."""
+    written = len(changes.written) + len(changes.edited) + len(changes.foreign)
+    counts = f"{count(written, 'file')} written, {len(changes.removed)} removed, {len(changes.unchanged)} unchanged"
+    say(f"rendered {count(len(names), 'environment')}: {counts}, in {shown}/{hint}")
 
+
+def _coloured(line: str) -> str:
     colours = {"+": "green", "-": "red", "@": "cyan"}
     bold = line.startswith(("--- ", "+++ "))
     return click.style(line, bold=True) if bold else click.style(line, fg=colours.get(line[0]))

@@ -121,7 +121,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         """Compare two strings or two integers; for equality also two booleans, or anything with null."""
         kind, other = type(left), type(right)
         if kind is other and (kind is str or kind is int):
-            return _COMPARISONS[operator](left, right)  # type: ignore[no-any-return]
+            return _COMPARISONS[operator](left, right)  # type: ignore[no-any-return]  # operators return a bool here
         for value in (left, right):
             if isinstance(value, Undefined):
                 str(value)
@@ -176,7 +176,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
                 str(value)
         if isinstance(key, str) and key.startswith("_") and type(obj) is not dict:
             raise SecurityError(f"names that begin with `_` are out of reach: `{key}`")
-        return self.undefined(obj=obj, name=key, exc=partial(MissingValueError, obj, key))  # type: ignore[arg-type]
+        return self.undefined(obj=obj, name=key, exc=partial(MissingValueError, obj, key))  # type: ignore[arg-type]  # a factory serves
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Refuse the operators that could fill the memory; the language has no arithmetic anyway."""
