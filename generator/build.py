@@ -104,19 +104,15 @@ class Builder:
 
     def resources(self, name: str) -> tuple[Tree, list[Resource]]:
         """Give an environment's checked values, and what its templates render to."""
-        values = self.values(name)
+        values = merged_layers(self._workspace, name)
         tree = self._checked(values)
-        problems = [_located(path, message, values) for path, message in self._violations(tree)]
-        if problems:
-            raise InputError(problems)
         try:
+            problems = [_located(path, message, values) for path, message in self._violations(tree)]
+            if problems:
+                raise InputError(problems)
             return tree, self._rendered(tree)
         except TemplateError as error:
             raise InputError(_with_value_places(error, values)) from error
-
-    def values(self, name: str) -> Values:
-        """Merge an environment's layers over the defaults."""
-        return merge_layers(self._schema.defaults(), self._workspace.environment(name).layers)
 
     def _checked(self, values: Values) -> Tree:
         problems = self._schema.check(values)
@@ -170,6 +166,11 @@ class Builder:
         return problem._replace(location=Location(found.source)) if found else problem
 
 
+def merged_layers(workspace: Workspace, name: str) -> Values:
+    """Merge an environment's layers over the defaults."""
+    return merge_layers(workspace.schema().defaults(), workspace.environment(name).layers)
+
+
 def stream(workspace: Workspace, name: str) -> str:
     """Render one environment to a stream of YAML documents, in the order in which to apply them."""
     _, resources = Builder(workspace, ()).resources(name)
@@ -178,21 +179,20 @@ def stream(workspace: Workspace, name: str) -> str:
 
 def summaries(workspace: Workspace) -> list[Summary]:
     """Tell of every environment what it is; its values needn't be valid, but must be readable."""
-    builder = Builder(workspace, ())
-    trees = {name: builder.values(name).tree for name in workspace.environment_names()}
+    trees = {name: merged_layers(workspace, name).tree for name in workspace.environment_names()}
     return [Summary(name, str(tree.get("variant", "")), str(tree.get("namespace", ""))) for name, tree in trees.items()]
 
 
 def merged_values(workspace: Workspace, name: str) -> Tree:
     """Give an environment's values: the defaults, and its layers over them."""
-    return Builder(workspace, ()).values(name).tree
+    return merged_layers(workspace, name).tree
 
 
 def origins(workspace: Workspace, name: str) -> Iterator[str]:
     """Tell each leaf of an environment's values, with the file and line it comes from."""
     from generator import yaml
 
-    values = Builder(workspace, ()).values(name)
+    values = merged_layers(workspace, name)
     for path, origin in values.origins().items():
         leaf: Any = values.tree
         for part in path:

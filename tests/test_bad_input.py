@@ -190,6 +190,14 @@ class TestTemplates:
             "    hint: labels is set in overlays/dev.yaml:1:1\n"
         )
 
+    def test_error_in_a_rule_names_the_rule_file_and_the_value(self, refused):
+        rule = "{% if values.labels > values.name %}{% endif %}\n"
+        assert refused({"templates/tiny/_rules.j2": rule, "overlays/dev.yaml": "labels: {a: b}\n"}, "dev") == (
+            "error: templates/tiny/_rules.j2:1: a map can't be compared with a string by `>`\n"
+            '    found: labels = a map, name = "prometheus"\n'
+            "    hint: labels is set in overlays/dev.yaml:1:1\n"
+        )
+
     def test_unknown_value(self, refused):
         assert refused({"templates/tiny/bad.yaml.j2": "a: {{ values.nam }}\n"}, "dev") == (
             "error: templates/tiny/bad.yaml.j2:1: there is no value `nam`\n    hint: did you mean `name`?\n"
