@@ -198,3 +198,9 @@ def test_what_others_need_comes_first():
 )
 def test_a_file_is_named_after_its_resource_alone(text, name):
     assert file_name(one(text), "mesh") == name
+
+
+def test_documents_must_be_parted_by_a_line_of_their_own():
+    assert refusal("a: 1\n--- {b: 1}\n") == (
+        "plain/a.yaml.j2: it renders to documents that aren't parted by a line '---'"
+    )

@@ -348,6 +348,13 @@ def test_a_schema_that_is_not_valid_is_refused(document):
         broken.check(merge_layers({}, []))
 
 
+def test_a_reference_that_leads_nowhere_is_named():
+    broken = schema_from_text('{"properties": {"a": {"$ref": "#/definitions/no"}}}', "s.json")
+    with pytest.raises(InputError) as caught:
+        broken.check(merge_layers({}, []))
+    assert str(caught.value) == "s.json: not a valid JSON Schema: `#/definitions/no` leads nowhere"
+
+
 def test_what_has_a_default_must_remain_though_the_schema_of_partial_files_demands_nothing():
     text = '{"properties": {"name": {"type": "string", "default": "a"}, "note": {"type": "string"}}}'
     schema = schema_from_text(text, "s.json")

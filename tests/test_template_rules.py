@@ -66,6 +66,10 @@ CASES: dict[str, tuple[str, str]] = {
         "prometheus:\n  volumes:\n    istio-workload-certs:\n      emptyDir: {}\n",
         "3:5: prometheus.volumes.istio-workload-certs: the volume of the certificates has this name (certificates.volume); choose another name",
     ),
+    "an extra mount in the read-only configuration": (
+        "prometheus:\n  volumes:\n    more:\n      emptyDir: {}\n  volumeMounts:\n    /etc/prometheus/rules/more:\n      volume: more\n",
+        "6:5: prometheus.volumeMounts./etc/prometheus/rules/more: Prometheus' own volume is mounted here; choose another path",
+    ),
     "an extra mount of no volume": (
         "prometheus:\n  volumeMounts:\n    /etc/token:\n      volume: token\n",
         "4:7: prometheus.volumeMounts./etc/token.volume: there is no volume called token; add it to prometheus.volumes",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from generator.errors import InputError
+from generator.files import Root
 from generator.workspace import Workspace, open_workspace
 
 
@@ -202,6 +203,18 @@ class TestFiles:
 
         assert refusal(opened(folder), "dev") == "overlays/dev.yaml: this is not a regular file"
 
+    def test_of_a_folder_that_cannot_be_read_are_told(self, project, monkeypatch):
+        workspace = opened(project({"overlays/prod/eu-1.yaml": "{}"}))
+        scandir = os.scandir
+
+        def refusing(path: str) -> object:
+            if path.endswith("prod"):
+                raise PermissionError(13, "Permission denied")
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+        assert refusal(workspace) == "overlays/prod: the folder can't be read: Permission denied"
+
     def test_that_went_away_are_told(self, project):
         folder = project({"overlays/dev.yaml": "a: 1"})
         workspace = opened(folder)
@@ -283,3 +296,10 @@ class TestTemplates:
 
         assert "plain/extra.yaml.j2" in variants["plain"].templates
         assert len(variants["plain"].templates) > 1
+
+
+def test_templates_without_a_schema_are_refused(tmp_path):
+    workspace = Workspace(Root(str(tmp_path), "overlays"), (Root(str(tmp_path), "templates"),))
+    with pytest.raises(InputError) as error:
+        workspace.schema()
+    assert str(error.value) == "templates/values.schema.json: the schema is missing"

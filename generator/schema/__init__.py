@@ -62,7 +62,7 @@ class Schema:
         try:
             return Document(demanding(self.document))
         except KeyError as error:
-            problem = Problem(f"not a valid JSON Schema: there is no {error} for a $ref", Location(self.source))
+            problem = Problem(f"not a valid JSON Schema: `{error.args[0]}` leads nowhere", Location(self.source))
             raise InputError(problem) from None
 
     @cached_property

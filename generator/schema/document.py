@@ -42,7 +42,10 @@ class Document:
         """Give the node that a reference within the document names: `#/definitions/name`."""
         node: Any = self.root
         for part in reference.removeprefix("#").split("/")[1:]:
-            node = node[part.replace("~1", "/").replace("~0", "~")]
+            step = part.replace("~1", "/").replace("~0", "~")
+            if not isinstance(node, dict) or step not in node:
+                raise KeyError(reference)
+            node = node[step]
         return dict_or_empty(node)
 
     def child(self, node: Node, part: str | int) -> Node | None:
