@@ -29,13 +29,17 @@ class Function(NamedTuple):
     """One row of the table.
 
     ``go`` takes the Go expressions of the arguments in ``{0}``, ``{1}``, or all of them in ``{*}``. It is empty for
-    what happens to text while the Helm template is generated. ``helper`` is a Go template that ``go`` includes.
+    what happens to text while the Helm template is generated. ``takes`` names the JSON types of the arguments, several
+    joined by ``|``; the last one may stand for any number, ``*string``. ``gives`` names the type of the result: empty where it depends on
+    the arguments. ``helper`` is a Go template that ``go`` includes.
     """
 
     name: str
     kind: Literal["global", "filter"]
     python: Callable[..., object]
     go: str
+    takes: tuple[str, ...]
+    gives: str
     helper: str = ""
 
 
@@ -64,31 +68,48 @@ MILLISECONDS_HELPER = """\
 FUNCTIONS: dict[str, Function] = {
     row.name: row
     for row in (
-        Function("default", "filter", meanings.default, "default {1} {0}"),
-        Function("length", "filter", meanings.length, "len {0}"),
-        Function("join", "filter", meanings.join, "join {1} {0}"),
-        Function("lower", "filter", meanings.lower, "lower {0}"),
-        Function("quote_regex", "filter", meanings.quote_regex, "regexQuoteMeta {0}"),
-        Function("sort_list", "filter", meanings.sort_list, "sortAlpha {0}"),
-        Function("json", "filter", meanings.to_json, "toJson {0}"),
-        Function("yaml", "filter", meanings.to_yaml, "toYaml {0}"),
-        Function("indent", "filter", meanings.indent, ""),
-        Function("format", "global", meanings.format_string, "printf {*}"),
-        Function("version_at_least", "global", meanings.version_at_least, 'semverCompare (printf ">=%s-0" {1}) {0}'),
+        Function("default", "filter", meanings.default, "{0} | default {1}", ("any", "any"), ""),
+        Function("length", "filter", meanings.length, "len {0}", ("array|object|string",), "integer"),
+        Function("join", "filter", meanings.join, "join {1} {0}", ("array", "string"), "string"),
+        Function("lower", "filter", meanings.lower, "lower {0}", ("string",), "string"),
+        Function("quote_regex", "filter", meanings.quote_regex, "regexQuoteMeta {0}", ("string",), "string"),
+        Function("sort_list", "filter", meanings.sort_list, "sortAlpha {0}", ("array",), "array"),
+        Function("json", "filter", meanings.to_json, "toRawJson {0}", ("any",), "string"),
+        Function("yaml", "filter", meanings.to_yaml, "toYaml {0}", ("any",), ""),
+        Function("indent", "filter", meanings.indent, "", ("any", "integer", "boolean"), ""),
+        Function("format", "global", meanings.format_string, "printf {*}", ("string", "*integer|string"), "string"),
+        Function(
+            "version_at_least",
+            "global",
+            meanings.version_at_least,
+            'semverCompare (printf ">=%s-0" {1}) {0}',
+            ("string", "string"),
+            "boolean",
+        ),
         Function(
             "milliseconds",
             "global",
             meanings.milliseconds,
             'int64 (include "sidecert.milliseconds" {0})',
+            ("string",),
+            "integer",
             MILLISECONDS_HELPER,
         ),
-        Function("has_key", "global", meanings.has_key, "hasKey {0} {1}"),
-        Function("contains", "global", meanings.contains, "has {1} {0}"),
-        Function("starts_with", "global", meanings.starts_with, "hasPrefix {1} {0}"),
-        Function("matches", "global", meanings.matches, "regexMatch {1} {0}"),
-        Function("merge", "global", meanings.merge, 'fromJson (include "sidecert.merge" (list {*}))', MERGE_HELPER),
-        Function("concat", "global", meanings.concat, "concat {*}"),
-        Function("fail", "global", meanings.fail, 'fail (printf "%s: %s" {0} {1})'),
+        Function("has_key", "global", meanings.has_key, "hasKey {0} {1}", ("object", "string"), "boolean"),
+        Function("contains", "global", meanings.contains, "has {1} {0}", ("array", "string"), "boolean"),
+        Function("starts_with", "global", meanings.starts_with, "hasPrefix {1} {0}", ("string", "string"), "boolean"),
+        Function("matches", "global", meanings.matches, "regexMatch {1} {0}", ("string", "string"), "boolean"),
+        Function(
+            "merge",
+            "global",
+            meanings.merge,
+            'fromJson (include "sidecert.merge" (list {*}))',
+            ("*object",),
+            "object",
+            MERGE_HELPER,
+        ),
+        Function("concat", "global", meanings.concat, "concat {*}", ("*array",), "array"),
+        Function("fail", "global", meanings.fail, 'printf "%s: %s" {0} {1}', ("string", "string"), ""),
     )
 }
 

@@ -30,7 +30,7 @@ class MissingValueError(UndefinedError):
         self.key = key
 
 
-class _Code(CodeGenerator):
+class Code(CodeGenerator):
     """Leaves all constants to be printed at run time, and sends comparisons and loops through the environment.
 
     Compiled code then depends on Jinja and this class alone, so it can be kept while functions change.
@@ -73,7 +73,7 @@ _COMPARED = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">=", "eq": "==", "ne":
 class TemplateEnvironment(ImmutableSandboxedEnvironment):
     """Jinja with the functions of the table, strict about everything that Go would take differently."""
 
-    code_generator_class = _Code
+    code_generator_class = Code
     intercepted_binops = frozenset({"*", "**", "%"})  # what could fill the memory
 
     def __init__(self, loader: BaseLoader, optional: frozenset[str]) -> None:
