@@ -8,8 +8,10 @@ What goes wrong in one environment doesn't hide what is wrong in the next: all p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from generator import __version__
 from generator.cache import CodeCache
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.render import Renderer, TemplateError, TemplateText
@@ -17,6 +19,10 @@ from generator.resource import Resource, check_duplicates, parse_resources, sort
 from generator.tree import OutputFile, OutputTree
 from generator.values import Layer, Values, merge_layers
 from generator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from generator.emit.chart import Sources
+    from generator.emit.chart_values import ValuesWriter
 
 Tree = Mapping[str, Any]
 
@@ -46,7 +52,7 @@ class Summary(NamedTuple):
 def build(
     workspace: Workspace, names: Sequence[str], forms: Sequence[str], step: Callable[[], object] = lambda: None
 ) -> OutputTree:
-    """Render environments to the forms asked for, ``manifests`` and ``kustomize``; call ``step`` after each.
+    """Render environments to the forms asked for, ``manifests``, ``kustomize`` and ``helm``; call ``step`` after each.
 
     Raises:
         InputError: every problem of every environment, each one once.
@@ -62,7 +68,7 @@ def build(
         step()
     if problems:
         raise InputError(problems)
-    for unit in builder.bases():
+    for unit in builder.shared():
         tree.add(*unit)
     return tree
 
@@ -93,9 +99,19 @@ class Builder:
             base = self._base(variant).resources
             files = kustomize.emit_overlay(name, variant, base, resources, namespace)
             yield Unit(f"kustomize/overlays/{name}", files)
+        if "helm" in self._forms:
+            yield Unit(f"helm/values/{name}", [self._chart_values.file(name, tree)])
 
-    def bases(self) -> Iterator[Unit]:
-        """Give the files of each base that an environment so far rests on."""
+    def shared(self) -> Iterator[Unit]:
+        """Give what environments rest on: each base that one so far does, and the chart."""
+        yield from self._base_units()
+        if "helm" in self._forms:
+            from generator.emit import chart
+            from generator.emit.release import CHART
+
+            yield Unit(f"helm/{CHART}", chart.emit(self._chart_sources(), __version__))
+
+    def _base_units(self) -> Iterator[Unit]:
         for variant, base in sorted(self._bases.items()):
             from generator.emit import kustomize
 
@@ -155,6 +171,24 @@ class Builder:
             tree = self._checked(values)
             self._bases[variant] = Base(tree["namespace"], self._rendered(tree))
         return self._bases[variant]
+
+    @cached_property
+    def _chart_values(self) -> ValuesWriter:
+        from generator.emit.chart_values import ValuesWriter
+        from generator.emit.release import chart_defaults
+
+        return ValuesWriter(self._schema.document, chart_defaults(self._schema.defaults()))
+
+    def _chart_sources(self) -> Sources:
+        from generator.emit.chart import Sources
+
+        schema = self._schema
+        return Sources(
+            {name: variant.templates for name, variant in self._variants.items()},
+            {name: variant.rules for name, variant in self._variants.items()},
+            self._template,
+            schema,
+        )
 
     def _template(self, name: str) -> TemplateText | None:
         found = self._workspace.template(name)

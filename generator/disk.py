@@ -57,7 +57,7 @@ class Disk:
         listed: dict[str, str] = {}
         for number, line in enumerate((self.read(name) or b"").decode(errors="replace").splitlines(), 1):
             written, _, path = line.partition("  ")
-            if len(written) != 64 or not path.startswith(f"{unit}/") or ".." in path.split("/"):
+            if len(written) != 64 or not belongs(unit, path) or ".." in path.split("/"):
                 hint = "restore the file, or remove it and use --force"
                 place = Location(f"{self.shown}/{name}", number)
                 raise OutputError(Problem("this is no line of an inventory that sidecert wrote", place, hint=hint))
@@ -99,6 +99,11 @@ class Disk:
 
     def _place(self, path: str) -> Location:
         return Location(f"{self.shown}/{path}" if path else self.shown)
+
+
+def belongs(unit: str, path: str) -> bool:
+    """Say whether a file may be part of a unit: it lies below it, or is the one YAML file of that name."""
+    return path.startswith(f"{unit}/") or path == f"{unit}.yaml"
 
 
 def inventory_path(unit: str) -> str:

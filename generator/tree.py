@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from generator.disk import Disk, digest, inventory_path, inventory_text
+from generator.disk import Disk, belongs, digest, inventory_path, inventory_text
 from generator.errors import InputError, Location, OutputError, Problem
 from generator.swap import swap
 
@@ -55,7 +55,7 @@ class OutputTree:
         self._folders: dict[str, str] = {}
 
     def add(self, unit: str, files: Sequence[OutputFile]) -> None:
-        """Add a unit's files, all of which lie below it.
+        """Add a unit's files, all of which belong to it.
 
         Raises:
             InputError: a path is one already, differs from one by case alone, or is the folder of another.
@@ -139,12 +139,7 @@ class OutputTree:
     def _claim(self, unit: str, path: str) -> Problem | None:
         """Take a path for a unit, unless it can't be had beside those that are taken."""
         steps = path.split("/")
-        if (
-            not path.startswith(f"{unit}/")
-            or not {"", ".", ".."}.isdisjoint(steps)
-            or not path.isprintable()
-            or "\\" in path
-        ):
+        if not belongs(unit, path) or not {"", ".", ".."}.isdisjoint(steps) or not path.isprintable() or "\\" in path:
             return Problem(f"'{path}' can't be the path of an output file of '{unit}'")
         folded = path.casefold()
         other = self._taken(folded)

@@ -81,7 +81,7 @@ def go_argument(value: Any, values: dict[str, Any]) -> str:
         name = f"v{len(values)}"
         values[name] = value
         return f"$.Values.{name}"
-    return "nil" if value is None else json.dumps(value)
+    return "$.Values.absent" if value is None else json.dumps(value)
 
 
 def chart(folder: Path, template: str, values: dict[str, Any]) -> Path:
@@ -113,9 +113,7 @@ def go_results(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 def test_python_and_go_agree(number: int, go_results: list[Any]):
     name, arguments = CASES[number]
     ours, theirs = FUNCTIONS[name].python(*arguments), go_results[number]
-    if name == "json":
-        assert json.loads(str(ours)) == json.loads(theirs)
-    elif name == "yaml":
+    if name == "yaml":
         assert isinstance(ours, Text)
         assert yaml.load(unmarked(ours), "ours") == yaml.load(f"{theirs}\n", "theirs") == arguments[0]
     else:
@@ -128,9 +126,9 @@ def unmarked(text: Text) -> str:
 
 
 @pytest.mark.programs
-def test_fail_ends_a_helm_run_with_the_path_and_the_reason(tmp_path: Path):
+def test_fail_gives_the_path_and_the_reason_for_helm_to_end_with(tmp_path: Path):
     call = go_call("fail", '"certificates.directory"', '"a reason"')
-    folder = chart(tmp_path, f"{{{{ {call} }}}}", {})
+    folder = chart(tmp_path, f"{{{{ fail ({call}) }}}}", {})
     done = subprocess.run([program("helm"), "template", "rows", str(folder)], capture_output=True, text=True)
     assert done.returncode != 0
     assert "certificates.directory: a reason" in done.stderr

@@ -48,7 +48,8 @@ class _Commands(click.Group):
 def cli() -> None:
     """Render what your own Prometheus needs to scrape Istio workloads over strict mTLS.
 
-    Values in overlays/ and templates give, for each environment, plain manifests and a Kustomize base with overlays.
+    Values in overlays/ and templates give plain manifests, a Kustomize base with overlays, and a Helm chart with a
+    values file for each environment.
     """
 
 
@@ -69,7 +70,7 @@ def cli() -> None:
     metavar="FORM,...",
     default=",".join(FORMS),
     callback=read_forms,
-    help="Any of manifests, kustomize.  [default: both]",
+    help="Any of manifests, kustomize, helm.  [default: all]",
 )
 @click.option("--stdout", is_flag=True, help="Print one environment's manifests as a YAML stream; write no file.")
 @click.option(

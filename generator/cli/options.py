@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from generator.workspace import Workspace
 
-FORMS = ("manifests", "kustomize")
+FORMS = ("manifests", "kustomize", "helm")
 Command = TypeVar("Command", bound=Callable[..., Any])
 _OWN_TEMPLATES = "Own templates, used before those of sidecert.  [default: templates, in the project, where it exists]"
 

@@ -30,8 +30,8 @@ class Function(NamedTuple):
 
     ``go`` takes the Go expressions of the arguments in ``{0}``, ``{1}``, or all of them in ``{*}``. It is empty for
     what happens to text while the Helm template is generated. ``takes`` names the JSON types of the arguments, several
-    joined by ``|``; the last one may stand for any number, ``*string``. ``gives`` names the type of the result: empty where it depends on
-    the arguments. ``helper`` is a Go template that ``go`` includes.
+    joined by ``|``; the last one may stand for any number, ``*string``. ``gives`` names the type of the result: empty
+    where it depends on the arguments. ``helper`` is a Go template that ``go`` includes.
     """
 
     name: str

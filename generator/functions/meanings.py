@@ -109,9 +109,10 @@ def sort_list(value: Any) -> list[str]:
 
 
 def to_json(value: Any) -> str:
-    """Write compact JSON with sorted keys, as a string."""
+    """Write compact JSON with sorted keys, as a string: to the letter what Go's encoder writes."""
     _check_tree("json", value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def to_yaml(value: Any) -> Text:

@@ -30,6 +30,7 @@ class MissingValueError(UndefinedError):
         self.key = key
 
 
+# ruff: noqa: D102  # Jinja's own methods
 class Code(CodeGenerator):
     """Leaves all constants to be printed at run time, and sends comparisons and loops through the environment.
 
@@ -92,6 +93,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.tests = {}
         self.globals = {row.name: row.python for row in FUNCTIONS.values() if row.kind == "global"}
         self.globals["range"] = safe_range
+        self.globals["release"] = {"labels": {}}
         self.reached: list[Violation] = []
         self.optional = optional
 

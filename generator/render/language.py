@@ -19,6 +19,9 @@ from generator.functions import FUNCTIONS
 _FILTERS = [row.name for row in FUNCTIONS.values() if row.kind == "filter"]
 _GLOBALS = [row.name for row in FUNCTIONS.values() if row.kind == "global"]
 
+#: ``release`` is what the program that installs adds: nothing, or Helm's own labels.
+_ALWAYS_CONSTANT = ("range", "loop", "release")
+
 #: Allowed anywhere; what needs a closer look has a method, and everything else is refused.
 _PLAIN = (
     *(nodes.Template, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Pair, nodes.List, nodes.Tuple, nodes.Dict),
@@ -83,7 +86,7 @@ def _constant_assignments(tree: nodes.Template) -> Iterable[str]:
 def _is_constant(node: nodes.Node, constants: frozenset[str]) -> bool:
     """Say whether an expression is known from the template alone."""
     names = [node] if isinstance(node, nodes.Name) else list(node.find_all(nodes.Name))
-    return all(name.name in constants or name.name in ("range", "loop") for name in names)
+    return all(name.name in constants or name.name in _ALWAYS_CONSTANT for name in names)
 
 
 class _Walker:

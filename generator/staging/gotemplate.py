@@ -19,6 +19,14 @@ _MARK = re.compile(f"{MARK_START}(\\d+){MARK_END}")
 #: In laid out lines: a string that is a YAML scalar by itself, and the parts of an `if` within a line.
 _WHOLE, _IF, _ELSE, _END = "\ue003", "\ue004", "\ue005", "\ue006"
 
+_NUMBER = f"{MARK_START}\\d+{MARK_END}"
+_NO_BLOCK = f"[^{_IF}{_ELSE}{_END}]*"
+#: An `if` within a line that holds no other.
+_INNER_BLOCK = re.compile(
+    f"{_IF}{MARK_START}(?P<start>\\d+){MARK_END}(?P<body>{_NO_BLOCK})(?:{_ELSE}{_NUMBER}(?P<other>{_NO_BLOCK}))?{_END}{_NUMBER}"
+)
+_LONG = 120
+
 Place = tuple[Any, int]
 
 
@@ -199,7 +207,7 @@ class _Writer:
             self.tree(mark)
         elif mark.kind == "fail":
             self.keep_blank_lines()
-            self.text += f"{{{{- $problems = append $problems {_argument_of(self.bound(mark.go))} }}}}"
+            self.text += f"{{{{- $problems = append $problems {self.bound(mark.go)} }}}}"
         else:
             if self.at_line_start():
                 self.margin()
@@ -318,12 +326,34 @@ class _Writer:
     # ---------------------------------------------------------------------------------------------- finished
 
     def finished(self) -> str:
-        """Give the template, after a look at each line with a string in it."""
+        """Give the template, after a look at each line with a string in it; long lines are taken apart."""
+        lines: list[str] = []
         for line in self.text.split("\n"):
             if _WHOLE in line:
                 self.check(line)
-        text = re.sub(f"[{_WHOLE}{_IF}{_ELSE}{_END}]", "", self.text)
-        return _MARK.sub(lambda found: self.actions[int(found[1])].text, text)
+            after_blank = bool(lines) and not lines[-1]
+            lines += [self.shown(line)] if after_blank else self.short(line)
+        return "\n".join(lines)
+
+    def shown(self, line: str) -> str:
+        """Give a line with its actions."""
+        return _MARK.sub(
+            lambda found: self.actions[int(found[1])].text, re.sub(f"[{_WHOLE}{_IF}{_ELSE}{_END}]", "", line)
+        )
+
+    def short(self, line: str) -> list[str]:
+        """Give a line; where it is long, one line for each way that the last block within it may go."""
+        shown = self.shown(line)
+        block = re.search(_INNER_BLOCK, line) if len(shown) > _LONG else None
+        if block is None or self.actions[int(block["start"])].text.startswith("{{ range"):
+            return [shown]
+        pad = " " * (len(line) - len(line.lstrip(" ")))
+        ways = [line[: block.start()] + (block[way] or "") + line[block.end() :] for way in ("body", "other")]
+        opening = self.actions[int(block["start"])].text.replace("{{ ", "{{- ", 1)
+        found = [f"{pad}{opening}", *self.short(ways[0])]
+        if ways[1].strip():
+            found += [f"{pad}{{{{- else }}}}", *self.short(ways[1])]
+        return [*found, f"{pad}{{{{- end }}}}"]
 
     def check(self, line: str) -> None:
         """Refuse a line in which a string would be put between quotes in the middle of a scalar."""
@@ -338,10 +368,6 @@ class _Writer:
                     hint = 'put the whole string together: `format("%s:15012", a)`'
                     place = self.actions[int(found[1])].place
                     raise LayoutError("a string is printed in the middle of another", hint, place)
-
-
-def _argument_of(go: str) -> str:
-    return go if go.startswith(('"', "`")) else f"({go})"
 
 
 def _indentation(body: str) -> str:
@@ -372,15 +398,11 @@ def _ends_line(nodes: Sequence[Node]) -> bool:
 
 def _ways(line: str) -> Iterator[str]:
     """Give what a line may be, for each way that the blocks within it may go."""
-    match = re.search(
-        f"{_IF}{MARK_START}\\d+{MARK_END}([^{_IF}{_ELSE}{_END}]*)(?:{_ELSE}{MARK_START}\\d+{MARK_END}([^{_IF}{_ELSE}{_END}]*))?"
-        f"{_END}{MARK_START}\\d+{MARK_END}",
-        line,
-    )
+    match = re.search(_INNER_BLOCK, line)
     if match is None:
         yield line
         return
-    for body in dict.fromkeys((match[1], match[2] or "")):
+    for body in dict.fromkeys((match["body"], match["other"] or "")):
         yield from _ways(line[: match.start()] + body + line[match.end() :])
 
 

@@ -28,14 +28,23 @@ class StagingError(Exception):
 class Symbol:
     """An expression of Go templates, its type, and how the Jinja template calls it.
 
-    ``truths`` are the expressions that are not empty wherever this one holds.
+    ``truths`` are the expressions that are not empty wherever this one holds. ``parts`` are the template and the
+    arguments of what ``format`` made.
     """
 
-    __slots__ = ("go", "name", "truths", "type")
+    __slots__ = ("go", "name", "parts", "truths", "type")
 
-    def __init__(self, go: str, found: Type, name: str = "", truths: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        go: str,
+        found: Type,
+        name: str = "",
+        truths: frozenset[str] | None = None,
+        parts: tuple[Any, ...] = (),
+    ) -> None:
         """Take what makes the symbol; ``truths`` defaults to the expression itself."""
         self.go = go
+        self.parts = parts
         self.type = found
         self.name = name or go.replace(ROOT, "")
         self.truths = frozenset({go}) if truths is None else truths
@@ -71,9 +80,9 @@ class Choice(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """What ``fail(path, message)`` gives: it can only be printed. ``go`` gives the whole message."""
+    """What ``fail(path, message)`` gives: it can only be printed. ``message`` holds the path too."""
 
-    go: str
+    message: Any
 
 
 def holds_symbol(value: Any) -> bool:

@@ -8,6 +8,7 @@ operators through the environment, and each answers for symbols what to write, a
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -408,6 +409,9 @@ class SymbolicEnvironment(TemplateEnvironment):
         if row.name == "default":
             return self._default(*arguments)
         self._check(row, arguments)
+        if row.name == "format":
+            flat = _flat_format(arguments)
+            return Symbol(_call(row, flat), self._result(row, flat), row.name, None, tuple(flat))
         return Symbol(_call(row, arguments), self._result(row, arguments), row.name)
 
     def _check(self, row: Function, arguments: Sequence[Any]) -> None:
@@ -469,9 +473,7 @@ class SymbolicEnvironment(TemplateEnvironment):
     def _failed(self, path: Any, message: Any) -> Any:
         if not self.rules:
             raise StagingError("`fail` stands outside a rule file", "write it in _rules.j2")
-        if holds_symbol((path, message)):
-            return Failure(go_call("fail", argument(path), argument(message)))
-        return Failure(expression(f"{path}: {message}"))
+        return Failure(self._called(FUNCTIONS["format"], "%s: %s", path, message))
 
     # ----------------------------------------------------------------------------------------------- printing
 
@@ -483,7 +485,7 @@ class SymbolicEnvironment(TemplateEnvironment):
         if kind is Block:
             return self._block(value.value)
         if kind is Failure:
-            return self.mark(Mark("fail", value.go))
+            return self.mark(Mark("fail", argument(value.message)))
         if kind is Choice:
             branch = _Branch(self, value.condition)
             return "".join(
@@ -540,6 +542,27 @@ def _joined(word: str, left: Symbol, right: Symbol) -> str:
         side.go.removeprefix(f"{word} ") if side.go.startswith(f"{word} ") else argument(side) for side in (left, right)
     ]
     return " ".join([word, *parts])
+
+
+def _flat_format(arguments: Sequence[Any]) -> list[Any]:
+    """Put constants, and what an inner ``format`` made, into the template itself."""
+    template, remaining = arguments[0], iter(arguments[1:])
+    inner: list[Any] = []
+
+    def piece(match: re.Match[str]) -> str:
+        if match[0] == "%%":
+            return "%%"
+        value = next(remaining)
+        if type(value) is not Symbol:
+            return str(value).replace("%", "%%")
+        if value.parts:
+            inner.extend(value.parts[1:])
+            return str(value.parts[0])
+        inner.append(value)
+        return match[0]
+
+    flat = re.sub("%[sd%]", piece, template)
+    return [flat, *inner]
 
 
 def _call(row: Function, arguments: Sequence[Any]) -> str:

@@ -1,0 +1,193 @@
+"""A Helm chart of all variants, compiled from the templates that render manifests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from generator.emit.chart_readme import values_table
+from generator.emit.chart_schema import chart_schema
+from generator.emit.chart_values import values_file
+from generator.emit.release import CHART, FROM_RELEASE, RELEASE_LABELS, chart_defaults
+from generator.errors import InputError, Location, Problem, ValuePath
+from generator.functions import FUNCTIONS
+from generator.render.loading import Lookup
+from generator.schema import Schema
+from generator.schema.document import demanding
+from generator.staging import FILLED_STRING, ROOT, Compiler, Symbol, block_if, laid_out, quoted
+from generator.tree import OutputFile
+from generator.yaml import block
+
+_DESCRIPTION = "A Prometheus of your own that scrapes Istio workloads over strict mTLS with a certificate of the mesh"
+_KEYWORDS = ["istio", "metrics", "monitoring", "mtls", "prometheus", "service mesh"]
+_SOURCES = ["https://github.com/istio/istio", "https://github.com/prometheus/prometheus"]
+_ICON = "https://raw.githubusercontent.com/cncf/artwork/main/projects/prometheus/icon/color/prometheus-icon-color.svg"
+#: discovery.k8s.io/v1 and policy/v1 came with 1.21; the suffix lets in what vendors append.
+_KUBERNETES = ">=1.21.0-0"
+
+_FILES = {"_helpers.tpl": "templates/_helpers.tpl", "NOTES.txt": "templates/NOTES.txt", "helmignore": ".helmignore"}
+
+
+class Sources(NamedTuple):
+    """What a chart is made of: templates by variant and the rule files of each, how to find a template, the schema."""
+
+    templates: Mapping[str, Sequence[str]]
+    rules: Mapping[str, Sequence[str]]
+    lookup: Lookup
+    schema: Schema
+
+
+def emit(sources: Sources, version: str) -> list[OutputFile]:
+    """Lay out the chart below ``helm/<chart>/``.
+
+    Raises:
+        InputError: every place where a template says what a Helm template can't.
+    """
+    folder = f"helm/{CHART}"
+    compiled = _Compiled(sources)
+    templates = compiled.resources()
+    rules = compiled.rules()
+    if compiled.problems:
+        raise InputError(compiled.problems)
+    document, defaults = sources.schema.document, chart_defaults(sources.schema.defaults())
+    descriptions: dict[ValuePath, str] = {(name,): text for name, (_, text) in FROM_RELEASE.items()}
+    table = values_table(document, defaults, descriptions)
+    texts = {
+        "Chart.yaml": _chart_yaml(version, defaults),
+        "values.yaml": values_file(document, defaults, descriptions),
+        "values.schema.json": chart_schema(document, tuple(FROM_RELEASE)),
+        "README.md": f"{compiled.text('README.md')}\n## Values\n\n{table}",
+        **{path: compiled.text(name) for name, path in _FILES.items()},
+        **templates,
+        "templates/validate.yaml": rules,
+    }
+    texts["templates/_helpers.tpl"] += "".join(_function_helpers([*templates.values(), rules]))
+    return [OutputFile(f"{folder}/{path}", text) for path, text in sorted(texts.items())]
+
+
+class _Compiled:
+    """Compiles one template after another, and gathers what is wrong with them."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._compiler = Compiler(sources.lookup, demanding(sources.schema.document), sources.schema.optional_keys())
+        self._replaced = {f"values.{name}": _symbol(go, f"values.{name}") for name, (go, _) in FROM_RELEASE.items()}
+        self._release = {"labels": {key: _symbol(go, key) for key, go in RELEASE_LABELS.items()}}
+        self._found: dict[Problem, None] = {}
+
+    @property
+    def problems(self) -> list[Problem]:
+        return list(self._found)
+
+    def text(self, name: str) -> str:
+        """Give a file that belongs to a chart alone."""
+        found = self._sources.lookup(f"_chart/{name}")
+        if found is None:
+            raise InputError(Problem("a part of the chart is missing", Location(f"templates/_chart/{name}")))
+        return found.text
+
+    def resources(self) -> dict[str, str]:
+        """Give the chart's templates: one for all variants that render the same, with their condition around it."""
+        texts: dict[str, dict[str, list[str]]] = {}
+        nodes: dict[str, Any] = {}
+        for variant, names in self._sources.templates.items():
+            for name in names:
+                try:
+                    tree = self._compiler.compile(name, {**self._replaced, "values.variant": variant}, self._release)
+                except InputError as error:
+                    self._found.update(dict.fromkeys(error.problems))
+                    continue
+                text = laid_out(tree)
+                file = name.rpartition("/")[2].removesuffix(".j2")
+                texts.setdefault(file, {}).setdefault(text, []).append(variant)
+                nodes[text] = tree
+        found: dict[str, str] = {}
+        for file, alternatives in texts.items():
+            for text, variants in alternatives.items():
+                folder = _folder(variants, alternatives.values())
+                condition = _condition(variants, list(self._sources.templates))
+                body = laid_out([block_if(condition, nodes[text])]) if condition else text
+                found[f"templates/{folder}{file}"] = f"{_heading(variants, file)}\n{body.rstrip()}\n"
+        return found
+
+    def rules(self) -> str:
+        """Give the template that refuses values which can't work, in the words of the rules."""
+        shared = list(dict.fromkeys(name for names in self._sources.rules.values() for name in names))
+        parts = []
+        for name in shared:
+            variants = [variant for variant, names in self._sources.rules.items() if name in names]
+            condition = _condition(variants, list(self._sources.rules))
+            try:
+                tree = self._compiler.compile(name, self._replaced, self._release, rules=True)
+            except InputError as error:
+                self._found.update(dict.fromkeys(error.problems))
+                continue
+            text = laid_out([block_if(condition, tree)] if condition else tree)
+            parts.append(re.sub(r"\n{2,}", "\n", text).strip("\n"))
+        return _VALIDATE.format(rules="\n".join(parts))
+
+
+def _symbol(go: str, name: str) -> Symbol:
+    return Symbol(go.replace("$", ROOT), FILLED_STRING, name)
+
+
+_VALIDATE = """\
+{{{{- /* Generated by sidecert from the rules of the templates: what values.schema.json can't say. */}}}}
+{{{{- $problems := list }}}}
+{rules}
+{{{{- with $problems }}}}
+{{{{- fail (printf "\\n%s" (join "\\n" .)) }}}}
+{{{{- end }}}}
+"""
+
+
+def _heading(variants: Sequence[str], file: str) -> str:
+    where = variants[0] if len(variants) == 1 else f"{{{','.join(sorted(variants))}}}"
+    remark = f"Generated by sidecert from templates/{where}/{file}.j2. Do not edit: change that and render again."
+    return f"{{{{- /* {remark} */}}}}"
+
+
+def _folder(variants: Sequence[str], alternatives: Iterable[Sequence[str]]) -> str:
+    """Name the folder of a template: none for the one that most variants share, else that of its variants."""
+    most = max(alternatives, key=len)
+    if variants is most and len(variants) > 1:
+        return ""
+    return f"{'-'.join(sorted(variants))}/"
+
+
+def _condition(variants: Sequence[str], known: Sequence[str]) -> str:
+    """Spell in Go that the variant is one of some; nothing where it can be no other."""
+    value = f"{ROOT}.Values.variant"
+    others = [variant for variant in known if variant not in variants]
+    if not others:
+        return ""
+    if len(variants) == 1:
+        return f"eq {value} {quoted(variants[0])}"
+    if len(others) == 1:
+        return f"ne {value} {quoted(others[0])}"
+    return f"has {value} (list {' '.join(map(quoted, sorted(variants)))})"
+
+
+def _function_helpers(texts: Sequence[str]) -> Iterator[str]:
+    """Give the helpers of template functions that some template includes."""
+    for row in FUNCTIONS.values():
+        name = re.search(r'define "([^"]+)"', row.helper)
+        if name and any(f'include "{name[1]}"' in text for text in texts):
+            yield f"\n{row.helper}"
+
+
+def _chart_yaml(version: str, defaults: Mapping[str, Any]) -> str:
+    document = {
+        "apiVersion": "v2",
+        "name": CHART,
+        "description": _DESCRIPTION,
+        "type": "application",
+        "version": version,
+        "appVersion": defaults["prometheus"]["version"],
+        "kubeVersion": _KUBERNETES,
+        "keywords": _KEYWORDS,
+        "sources": _SOURCES,
+        "icon": _ICON,
+    }
+    return f"# Generated by sidecert. Do not edit.\n{block(document, sort_keys=False)}\n"
