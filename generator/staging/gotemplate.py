@@ -365,7 +365,7 @@ class _Writer:
                 is_value = re.fullmatch(rf" *(- +)*(({_WHOLE}x|[^\s'\"#{_WHOLE}]+): +)?", before) and not after.strip()
                 is_key = re.fullmatch(r" *(- +)*", before) and re.match(r":( |$)", after)
                 if not is_value and not is_key:
-                    hint = 'put the whole string together: `format("%s:15012", a)`'
+                    hint = 'put the whole string together: `format("%s:%s", a, b)`'
                     place = self.actions[int(found[1])].place
                     raise LayoutError("a string is printed in the middle of another", hint, place)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from generator.render.language import problems_in
 from generator.render.loading import TemplateError
 from generator.staging.gotemplate import Mark, Marks
 from generator.staging.symbol import (
+    ROOT,
     Block,
     Choice,
     Failure,
@@ -330,6 +331,7 @@ class SymbolicEnvironment(TemplateEnvironment):
         """Begin a loop."""
         if type(value) is Items:
             mapping = value.mapping
+            self._refuse_all_values([mapping])
             key, item = (self._variable(name) for name in names)
             header = f"{key}, {item} := {expression(mapping)}"
             symbols = [
@@ -406,6 +408,7 @@ class SymbolicEnvironment(TemplateEnvironment):
             return self._failed(*arguments)
         if not holds_symbol(arguments):
             return row.python(*arguments)
+        self._refuse_all_values(arguments)
         if row.name == "default":
             return self._default(*arguments)
         self._check(row, arguments)
@@ -453,17 +456,22 @@ class SymbolicEnvironment(TemplateEnvironment):
         if row.name == "format":
             letters = arguments[0].replace("%s", "").replace("%d", "0")
             return FILLED_STRING if letters or any(self._without_null(one).filled for one in arguments[1:]) else STRING
-        if row.name in ("merge", "concat"):
-            types = [type_of(one) for one in arguments if one not in ({}, [])]
-            return (
-                types[0]._replace(filled=False)
-                if all(one.node == types[0].node for one in types)
-                else Type(types[0].kinds)
-            )
+        if row.name == "merge":
+            return Type(frozenset({"object"}), {"additionalProperties": _node(self._inner_types(arguments))})
+        if row.name == "concat":
+            return Type(frozenset({"array"}), {"items": _node(self._inner_types(arguments))})
         if row.name == "sort_list":
             return Type(frozenset({"array"}), {"items": {"type": "string"}})
         filled = row.name == "json" or (row.name in ("lower", "quote_regex") and type_of(arguments[0]).filled)
         return Type(frozenset({row.gives}), filled=filled)
+
+    def _inner_types(self, arguments: Sequence[Any]) -> Iterator[Type]:
+        """Give the types of what is in maps or lists."""
+        for value in arguments:
+            if type(value) is Symbol:
+                yield self._types.entry(value.type) if "object" in value.type.kinds else self._types.item(value.type)
+            else:
+                yield from map(type_of, value.values() if type(value) is dict else value)
 
     def _indented(self, text: Any, width: Any = 4, first: Any = False) -> Text:
         FUNCTIONS["indent"].python(text, width, first)
@@ -493,7 +501,14 @@ class SymbolicEnvironment(TemplateEnvironment):
             )
         return super().printed(value)
 
+    @staticmethod
+    def _refuse_all_values(arguments: Sequence[Any]) -> None:
+        """Refuse the values as a whole: Helm adds to them, and leaves name and namespace to the release."""
+        if any(type(value) is Symbol and value.go == f"{ROOT}.Values" for value in arguments):
+            raise StagingError("`values` as a whole is something else under Helm", "name the values that you need")
+
     def _block(self, value: Any) -> str:
+        self._refuse_all_values([value])
         if not holds_symbol(value):
             FUNCTIONS["yaml"].python(value)  # refuses what isn't a value
             return self.mark(Mark("yaml", value=value))
@@ -518,6 +533,11 @@ class SymbolicEnvironment(TemplateEnvironment):
         if found.one_of("boolean"):
             return Mark("print", value.go)
         return Mark("print", f"{value.go} | toJson", whole=True)
+
+
+def _node(types: Iterable[Type]) -> dict[str, Any]:
+    """Give a schema of values that have one of some types."""
+    return {"type": sorted({kind for found in types for kind in found.kinds})}
 
 
 def _items(mapping: Symbol) -> Items:
