@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from generator.emit.chart_readme import values_table
@@ -15,7 +15,19 @@ from generator.functions import FUNCTIONS
 from generator.render.loading import Lookup
 from generator.schema import Schema
 from generator.schema.document import demanding
-from generator.staging import FILLED_STRING, ROOT, Compiler, Symbol, block_if, laid_out, quoted
+from generator.staging import (
+    FILLED_STRING,
+    ROOT,
+    Compiler,
+    Node,
+    Symbol,
+    all_of,
+    alternatives,
+    any_of,
+    block_if,
+    laid_out,
+    quoted,
+)
 from generator.tree import OutputFile
 from generator.yaml import block
 
@@ -66,6 +78,31 @@ def emit(sources: Sources, version: str) -> list[OutputFile]:
     return [OutputFile(f"{folder}/{path}", text) for path, text in sorted(texts.items())]
 
 
+class _Body(NamedTuple):
+    """What a template renders, and where: under which conditions, by variant."""
+
+    nodes: list[Node]
+    where: dict[str, list[tuple[str, ...]]]
+
+    def variants(self) -> list[str]:
+        """Give the variants that render it."""
+        return sorted(self.where)
+
+    def condition(self, known: Sequence[str]) -> str:
+        """Spell in Go when it is rendered: what all variants ask, and what each asks besides."""
+        every = [conditions for ways in self.where.values() for conditions in ways]
+        common = [one for one in every[0] if all(one in conditions for conditions in every)]
+        by_rest: dict[tuple[str, ...], list[str]] = {}
+        for variant, ways in self.where.items():
+            for conditions in ways:
+                rest = tuple(one for one in conditions if one not in common)
+                by_rest.setdefault(rest, []).append(variant)
+        cases = [
+            all_of([*filter(None, [_condition(variants, known)]), *rest]) for rest, variants in sorted(by_rest.items())
+        ]
+        return all_of([*([any_of(cases)] if all(cases) else []), *common])
+
+
 class _Compiled:
     """Compiles one template after another, and gathers what is wrong with them."""
 
@@ -88,27 +125,33 @@ class _Compiled:
         return found.text
 
     def resources(self) -> dict[str, str]:
-        """Give the chart's templates: one for all variants that render the same, with their condition around it."""
-        texts: dict[str, dict[str, list[str]]] = {}
-        nodes: dict[str, Any] = {}
+        """Give the chart's templates: what several variants render alike stands there once."""
+        found: dict[str, str] = {}
+        for file, bodies in self._bodies().items():
+            most = max(bodies.values(), key=lambda body: len(body.where))
+            for body in bodies.values():
+                at_root = len(bodies) == 1 or (body is most and len(body.where) > 1)
+                folder = "" if at_root else f"{'-'.join(body.variants())}/"
+                condition = body.condition(list(self._sources.templates))
+                text = laid_out([block_if(condition, body.nodes)] if condition else body.nodes)
+                found[f"templates/{folder}{file}"] = f"{_heading(body.variants(), file)}\n{text.strip()}\n"
+        return found
+
+    def _bodies(self) -> dict[str, dict[str, _Body]]:
+        """Compile everything; give the different bodies of each file, by their text."""
+        found: dict[str, dict[str, _Body]] = {}
         for variant, names in self._sources.templates.items():
             for name in names:
+                bodies = found.setdefault(name.rpartition("/")[2].removesuffix(".j2"), {})
                 try:
-                    tree = self._compiler.compile(name, {**self._replaced, "values.variant": variant}, self._release)
+                    nodes = self._compiler.compile(name, {**self._replaced, "values.variant": variant}, self._release)
                 except InputError as error:
                     self._found.update(dict.fromkeys(error.problems))
                     continue
-                text = laid_out(tree)
-                file = name.rpartition("/")[2].removesuffix(".j2")
-                texts.setdefault(file, {}).setdefault(text, []).append(variant)
-                nodes[text] = tree
-        found: dict[str, str] = {}
-        for file, alternatives in texts.items():
-            for text, variants in alternatives.items():
-                folder = _folder(variants, alternatives.values())
-                condition = _condition(variants, list(self._sources.templates))
-                body = laid_out([block_if(condition, nodes[text])]) if condition else text
-                found[f"templates/{folder}{file}"] = f"{_heading(variants, file)}\n{body.rstrip()}\n"
+                for conditions, inner in alternatives(nodes):
+                    bodies.setdefault(laid_out(inner), _Body(inner, {})).where.setdefault(variant, []).append(
+                        conditions
+                    )
         return found
 
     def rules(self) -> str:
@@ -146,14 +189,6 @@ def _heading(variants: Sequence[str], file: str) -> str:
     where = variants[0] if len(variants) == 1 else f"{{{','.join(sorted(variants))}}}"
     remark = f"Generated by sidecert from templates/{where}/{file}.j2. Do not edit: change that and render again."
     return f"{{{{- /* {remark} */}}}}"
-
-
-def _folder(variants: Sequence[str], alternatives: Iterable[Sequence[str]]) -> str:
-    """Name the folder of a template: none for the one that most variants share, else that of its variants."""
-    most = max(alternatives, key=len)
-    if variants is most and len(variants) > 1:
-        return ""
-    return f"{'-'.join(sorted(variants))}/"
 
 
 def _condition(variants: Sequence[str], known: Sequence[str]) -> str:

@@ -16,8 +16,8 @@ from jinja2.runtime import Context
 from generator.errors import GeneratorError, Location, Problem
 from generator.render.loading import Lookup, TemplateError, TemplateLoader
 from generator.schema.document import Node as SchemaNode
-from generator.staging.gotemplate import LayoutError, Marks, Node, block_if, laid_out
-from generator.staging.symbol import ROOT, StagingError, Symbol, argument, expression, quoted
+from generator.staging.gotemplate import LayoutError, Marks, Node, all_of, alternatives, any_of, block_if, laid_out
+from generator.staging.symbol import ROOT, StagingError, Symbol, quoted
 from generator.staging.transform import SymbolicEnvironment
 from generator.staging.types import FILLED_STRING, Types
 
@@ -27,9 +27,10 @@ __all__ = [
     "Compiler",
     "Node",
     "Symbol",
-    "argument",
+    "all_of",
+    "alternatives",
+    "any_of",
     "block_if",
-    "expression",
     "laid_out",
     "quoted",
 ]

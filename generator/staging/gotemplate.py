@@ -127,13 +127,65 @@ def block_if(go: str, body: list[Node], mark: Mark | None = None) -> Block:
     return Block((mark or Mark("if"))._replace(go=go), body, [])
 
 
+def alternatives(nodes: Sequence[Node]) -> list[tuple[tuple[str, ...], list[Node]]]:
+    """Take a whole text apart by the conditions that stand around it: which must all hold, and what there is then."""
+    inner = [node for node in nodes if not isinstance(node, str) or node.strip()]
+    block = inner[0] if len(inner) == 1 else None
+    if not isinstance(block, Block) or block.mark.kind != "if":
+        return [((), list(nodes))] if inner else []
+    asked = _conjuncts(block.mark.go)
+    found = [((*asked, *more), body) for more, body in alternatives(block.body)]
+    denied = (_negated(block.mark.go),)
+    return found + [((*denied, *more), body) for more, body in alternatives(block.other)]
+
+
+def all_of(conditions: Sequence[str]) -> str:
+    """Spell in Go that conditions hold together; nothing for none."""
+    return _joined("and", conditions)
+
+
+def any_of(conditions: Sequence[str]) -> str:
+    """Spell in Go that one of some conditions holds."""
+    return _joined("or", conditions)
+
+
+def _joined(word: str, conditions: Sequence[str]) -> str:
+    return " ".join([word, *map(_argument, conditions)]) if len(conditions) > 1 else "".join(conditions)
+
+
 def _negated(go: str) -> str:
     return go.removeprefix("not ") if re.fullmatch(r"not [^ ]+", go) else f"not {_argument(go)}"
 
 
 def _both(one: str, other: str) -> str:
-    parts = [side.removeprefix("and ") if side.startswith("and ") else _argument(side) for side in (one, other)]
-    return " ".join(["and", *parts])
+    return all_of([*_conjuncts(one), *_conjuncts(other)])
+
+
+def _conjuncts(go: str) -> tuple[str, ...]:
+    """Give the parts of a condition that must all hold: the arguments of ``and``, or the condition itself."""
+    if not go.startswith("and "):
+        return (go,)
+    found: list[str] = []
+    rest = go.removeprefix("and ")
+    while rest:
+        end = _argument_end(rest)
+        part = rest[:end]
+        found.append(part[1:-1] if part.startswith("(") and part.endswith(")") else part)
+        rest = rest[end:].lstrip()
+    return tuple(found)
+
+
+_TOKEN = re.compile(r"""[()]|"(?:[^"\\]|\\.)*"|`[^`]*`|\s+|[^\s()"`]+""")
+
+
+def _argument_end(go: str) -> int:
+    """Give the place where the first argument ends."""
+    depth = 0
+    for token in _TOKEN.finditer(go):
+        if token[0].isspace() and not depth:
+            return token.start()
+        depth += (token[0] == "(") - (token[0] == ")")
+    return len(go)
 
 
 def _argument(go: str) -> str:
