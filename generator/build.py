@@ -7,12 +7,13 @@ What goes wrong in one environment doesn't hide what is wrong in the next: all p
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator import __version__
-from generator.cache import CodeCache
+from generator.cache import CodeCache, cache_key, program_version, remembered
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.render import Renderer, TemplateError, TemplateText
 from generator.resource import Resource, check_duplicates, parse_resources, sort_key
@@ -21,7 +22,6 @@ from generator.values import Layer, Values, merge_layers
 from generator.workspace import Workspace
 
 if TYPE_CHECKING:
-    from generator.emit.chart import Sources
     from generator.emit.chart_values import ValuesWriter
 
 Tree = Mapping[str, Any]
@@ -82,7 +82,8 @@ class Builder:
         self._forms = forms
         self._schema = workspace.schema()
         self._variants = workspace.variants()
-        self._renderer = Renderer(self._template, CodeCache(), self._schema.optional_keys())
+        self._cache = CodeCache()
+        self._renderer = Renderer(self._template, self._cache, self._schema.optional_keys())
         self._bases: dict[str, Base] = {}
 
     def environment(self, name: str) -> Iterator[Unit]:
@@ -106,10 +107,36 @@ class Builder:
         """Give what environments rest on: each base that one so far does, and the chart."""
         yield from self._base_units()
         if "helm" in self._forms:
-            from generator.emit import chart
-            from generator.emit.release import CHART
+            yield self.chart(__version__)
 
-            yield Unit(f"helm/{CHART}", chart.emit(self._chart_sources(), __version__))
+    def chart(self, version: str, app_version: str | None = None) -> Unit:
+        """Give the chart of all variants; ``app_version`` is Prometheus' default version if it isn't given.
+
+        Raises:
+            InputError: every place where a template says what a Helm template can't.
+        """
+        from generator.emit.release import CHART
+
+        app_version = app_version or self._schema.defaults()["prometheus"]["version"]
+        templates = {name: variant.templates for name, variant in self._variants.items()}
+        rules = {name: variant.rules for name, variant in self._variants.items()}
+
+        def compiled(read: Callable[[str], str | None]) -> tuple[tuple[str, str], ...]:
+            from generator.emit import chart
+
+            def lookup(name: str) -> TemplateText | None:
+                return None if read(name) is None else self._template(name)
+
+            files = chart.emit(chart.Sources(templates, rules, lookup, self._schema), version, app_version)
+            return tuple((file.path, file.text) for file in files)
+
+        parts = json.dumps([version, app_version, templates, rules, self._schema.document])
+        files = remembered(self._cache, cache_key("chart", program_version(), parts), self._text, compiled)
+        return Unit(f"helm/{CHART}", [OutputFile(*file) for file in files])
+
+    def _text(self, name: str) -> str | None:
+        found = self._workspace.template(name)
+        return found.text if found else None
 
     def _base_units(self) -> Iterator[Unit]:
         for variant, base in sorted(self._bases.items()):
@@ -179,17 +206,6 @@ class Builder:
 
         return ValuesWriter(self._schema.document, chart_defaults(self._schema.defaults()))
 
-    def _chart_sources(self) -> Sources:
-        from generator.emit.chart import Sources
-
-        schema = self._schema
-        return Sources(
-            {name: variant.templates for name, variant in self._variants.items()},
-            {name: variant.rules for name, variant in self._variants.items()},
-            self._template,
-            schema,
-        )
-
     def _template(self, name: str) -> TemplateText | None:
         found = self._workspace.template(name)
         return TemplateText(*found) if found else None
@@ -209,6 +225,19 @@ def stream(workspace: Workspace, name: str) -> str:
     """Render one environment to a stream of YAML documents, in the order in which to apply them."""
     _, resources = Builder(workspace, ()).resources(name)
     return "".join(f"---\n{resource.text}" for resource in sorted(resources, key=sort_key))
+
+
+def package(workspace: Workspace, version: str | None, app_version: str | None) -> tuple[str, bytes]:
+    """Pack the chart; give the name of the archive, and its bytes.
+
+    Without ``version`` the chart has ours, without ``app_version`` Prometheus' default version.
+    """
+    from generator.emit.archive import archive
+    from generator.emit.release import CHART
+
+    version = version or __version__
+    folder, files = Builder(workspace, ()).chart(version, app_version)
+    return f"{CHART}-{version}.tgz", archive(files, folder)
 
 
 def summaries(workspace: Workspace) -> list[Summary]:

@@ -1,4 +1,4 @@
-"""One folder of compiled templates, kept between runs: safe to lose, safe to share between processes.
+"""One folder of compiled templates and charts, kept between runs: safe to lose, safe to share between processes.
 
 Compiling a template takes longer than rendering it a hundred times, and a command line program starts anew each
 time. What is stored is Python byte code, so a file is trusted only when the current user alone could have written it.
@@ -14,8 +14,12 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import CodeType
+from typing import Any, TypeVar, cast
+
+Value = TypeVar("Value")
 
 DISABLED_BY = "SIDECERT_NO_CACHE"
 
@@ -36,6 +40,19 @@ def cache_key(*parts: str) -> str:
     return digest.hexdigest()
 
 
+def program_version() -> str:
+    """Tell versions of this package apart, by size and time of its modules: an edited checkout is another version."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    parts: list[str] = []
+    for folder, folders, names in os.walk(package):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(".py"):
+                about = os.stat(f"{folder}/{name}")
+                parts.append(f"{name} {about.st_size} {about.st_mtime_ns}")
+    return cache_key(*parts)
+
+
 class CodeCache:
     """Code objects by key, one file each, in ``$XDG_CACHE_HOME/sidecert``.
 
@@ -51,6 +68,15 @@ class CodeCache:
 
     def get(self, key: str) -> CodeType | None:
         """Return the code stored under ``key``, or None when it is absent, damaged or could come from someone else."""
+        found = self.load(key)
+        return found if isinstance(found, CodeType) else None
+
+    def put(self, key: str, code: CodeType) -> None:
+        """Store ``code`` under ``key``, replacing what is there in one step; does nothing where that can't be done."""
+        self.store(key, code)
+
+    def load(self, key: str) -> object:
+        """Return what was stored under ``key``, or None as ``get`` does."""
         if not self._usable():
             return None
         try:
@@ -68,14 +94,14 @@ class CodeCache:
         finally:
             os.close(descriptor)
 
-    def put(self, key: str, code: CodeType) -> None:
-        """Store ``code`` under ``key``, replacing what is there in one step; does nothing where that can't be done."""
+    def store(self, key: str, value: Any) -> None:
+        """Store code, or strings, numbers and tuples of them, under ``key``, as ``put`` does."""
         if not self._usable(create=True):
             return
         self._sweep()
         temporary = f"{self._folder}/.{key}.{os.getpid()}.{time.monotonic_ns()}"
         try:
-            payload = marshal.dumps(code)
+            payload = marshal.dumps(value)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:
                 file.write(hashlib.sha256(payload).digest() + payload)
@@ -102,6 +128,33 @@ class CodeCache:
         if self._trusted is None or (create and not self._trusted):
             self._trusted = _is_private_folder(self._folder) or (create and _created(self._folder))
         return self._trusted
+
+
+def remembered(
+    cache: CodeCache, key: str, read: Callable[[str], str | None], make: Callable[[Callable[[str], str | None]], Value]
+) -> Value:
+    """Give what ``make`` makes of texts, from the cache as long as none of the texts that it asked for has changed.
+
+    ``make`` asks for texts by the function that it is given, and returns strings, numbers or tuples of them; ``key``
+    stands for all else that the result depends on, the program included.
+    """
+    found = cache.load(key)
+    if type(found) is tuple and len(found) == 2 and all(_fingerprint(read(name)) == known for name, known in found[0]):
+        return cast("Value", found[1])
+    asked: dict[str, str] = {}
+
+    def noted(name: str) -> str | None:
+        text = read(name)
+        asked[name] = _fingerprint(text)
+        return text
+
+    made = make(noted)
+    cache.store(key, (tuple(asked.items()), made))
+    return made
+
+
+def _fingerprint(text: str | None) -> str:
+    return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def default_folder() -> str | None:
@@ -146,15 +199,14 @@ def _created(folder: str) -> bool:
     return True
 
 
-def _decoded(content: bytes) -> CodeType | None:
+def _decoded(content: bytes) -> object:
     digest, payload = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
     if hashlib.sha256(payload).digest() != digest:
         return None
     try:
-        code = marshal.loads(payload)  # noqa: S302  # the file is ours alone, see _only_ours
+        return marshal.loads(payload)  # noqa: S302  # ours alone, see _only_ours
     except (EOFError, ValueError, TypeError):
         return None
-    return code if isinstance(code, CodeType) else None
 
 
 def _remove(path: str) -> None:

@@ -8,6 +8,7 @@ stale, and only what is listed is ever removed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -159,6 +160,19 @@ class OutputTree:
         """The file, or the folder with a slash, that has a name but for its case."""
         folder = self._folders.get(folded)
         return f"{folder}/" if folder else self._files.get(folded)
+
+
+def write_file(folder: str, name: str, content: bytes) -> None:
+    """Write one file into a folder that may not exist yet, replacing what is there in one step.
+
+    Raises:
+        OutputError: it can't be written; the folder is what it was.
+    """
+    try:
+        swap(os.path.abspath(folder), {name: content}, ())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(Problem(f"the file can't be written: {reason}", Location(f"{folder}/{name}"))) from error
 
 
 def _compare_removals(disk: Disk, gone: Iterable[str], listed: Mapping[str, str], found: Changes) -> None:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from generator import __version__
-from generator.cli.options import FORMS, Folders, complete_environment, format_option, project_options, read_forms
+from generator.cli.options import (
+    FORMS,
+    Folders,
+    complete_environment,
+    format_option,
+    project_options,
+    read_forms,
+    read_version,
+)
 from generator.cli.report import BROKEN_PIPE, UNUSABLE, Progress, print_data, print_differences, print_written
 
 if TYPE_CHECKING:
@@ -114,6 +122,32 @@ def render(
     tree.write(output, shown, changes, force=force)
     if not quiet:
         print_written(changes, names, shown, hint)
+
+
+@cli.command(
+    short_help="Pack the Helm chart.",
+    epilog="""\b
+    Examples:
+      sidecert package                                  prometheus-istio-mtls-VERSION.tgz, here
+      sidecert package --version 1.4.0 -d dist && helm push dist/*.tgz oci://registry.example.com/charts""",
+)
+@click.option(
+    "-d", "--destination", metavar="DIR", type=click.Path(), default=".", help="Where to write it.  [default: .]"
+)
+@click.option("--version", metavar="VERSION", callback=read_version, help="The chart's version.  [default: sidecert's]")
+@click.option("--app-version", metavar="VERSION", help="[default: Prometheus' default version]")
+@project_options
+def package(destination: str, version: str | None, app_version: str | None, **where: Any) -> None:
+    """Pack the Helm chart into a .tgz for helm install and helm push; print its path.
+
+    The same templates give the same bytes.
+    """
+    from generator import build
+    from generator.tree import write_file
+
+    name, content = build.package(Folders(**where).workspace(), version, app_version)
+    write_file(destination, name, content)
+    sys.stdout.write(f"{os.path.join(destination, name)}\n")
 
 
 @cli.command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -61,6 +62,20 @@ def read_forms(_context: click.Context, _parameter: click.Parameter, text: str) 
     if unknown:
         raise click.BadParameter(f"'{unknown[0]}' is not one of {', '.join(FORMS)}")
     return tuple(form for form in FORMS if form in chosen)
+
+
+def read_version(_context: click.Context, _parameter: click.Parameter, version: str | None) -> str | None:
+    """Check a chart's version: Helm takes semantic versions alone (https://semver.org)."""
+    if version is not None and not re.fullmatch(_SEMANTIC_VERSION, version, re.ASCII):
+        raise click.BadParameter(f"'{version}' is no semantic version, such as 1.4.0 or 1.4.0-rc.1")
+    return version
+
+
+_NUMBER = r"(0|[1-9]\d*)"
+_PRE_RELEASE = r"(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)"
+_SEMANTIC_VERSION = (
+    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_PRE_RELEASE}(\.{_PRE_RELEASE})*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
+)
 
 
 def project_options(command: Command) -> Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from generator.emit.chart_readme import values_table
 from generator.emit.chart_schema import chart_schema
@@ -50,8 +50,8 @@ class Sources(NamedTuple):
     schema: Schema
 
 
-def emit(sources: Sources, version: str) -> list[OutputFile]:
-    """Lay out the chart below ``helm/<chart>/``.
+def emit(sources: Sources, version: str, app_version: str) -> list[OutputFile]:
+    """Lay out the chart below ``helm/<chart>/``, with its own version and the one of Prometheus.
 
     Raises:
         InputError: every place where a template says what a Helm template can't.
@@ -66,7 +66,7 @@ def emit(sources: Sources, version: str) -> list[OutputFile]:
     descriptions: dict[ValuePath, str] = {(name,): text for name, (_, text) in FROM_RELEASE.items()}
     table = values_table(document, defaults, descriptions)
     texts = {
-        "Chart.yaml": _chart_yaml(version, defaults),
+        "Chart.yaml": _chart_yaml(version, app_version),
         "values.yaml": values_file(document, defaults, descriptions),
         "values.schema.json": chart_schema(document, tuple(FROM_RELEASE)),
         "README.md": f"{compiled.text('README.md')}\n## Values\n\n{table}",
@@ -212,14 +212,14 @@ def _function_helpers(texts: Sequence[str]) -> Iterator[str]:
             yield f"\n{row.helper}"
 
 
-def _chart_yaml(version: str, defaults: Mapping[str, Any]) -> str:
+def _chart_yaml(version: str, app_version: str) -> str:
     document = {
         "apiVersion": "v2",
         "name": CHART,
         "description": _DESCRIPTION,
         "type": "application",
         "version": version,
-        "appVersion": defaults["prometheus"]["version"],
+        "appVersion": app_version,
         "kubeVersion": _KUBERNETES,
         "keywords": _KEYWORDS,
         "sources": _SOURCES,
