@@ -68,7 +68,7 @@ def emit(sources: Sources, version: str, app_version: str) -> list[OutputFile]:
     texts = {
         "Chart.yaml": _chart_yaml(version, app_version),
         "values.yaml": values_file(document, defaults, descriptions),
-        "values.schema.json": chart_schema(document, tuple(FROM_RELEASE)),
+        "values.schema.json": chart_schema(document, tuple(FROM_RELEASE), descriptions),
         "README.md": f"{compiled.text('README.md')}\n## Values\n\n{table}",
         **{path: compiled.text(name) for name, path in _FILES.items()},
         **templates,
@@ -168,7 +168,7 @@ class _Compiled:
                 continue
             text = laid_out([block_if(condition, tree)] if condition else tree)
             parts.append(re.sub(r"\n{2,}", "\n", text).strip("\n"))
-        return _VALIDATE.format(rules="\n".join(parts))
+        return _VALIDATE.format(rules="\n".join([*parts, self.text("upgrade.tpl").strip()]))
 
 
 def _symbol(go: str, name: str) -> Symbol:
