@@ -14,9 +14,9 @@ from generator.schema.document import NOTHING, Document, Node
 _HEAD: Final = "| Key | Type | Default | Description |\n| --- | --- | --- | --- |\n"
 _MANY: Final = {"array": "lists", "boolean": "booleans", "integer": "integers", "object": "maps", "string": "strings"}
 
-# What Markdown would take for markup outside of code; an underscore within a word is none.
+# What Markdown would take for markup outside of code; an underscore within a word is none. As entities they never are.
 _MARKUP: Final = r"[\\`*\[\]<~$|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?\w+;)"
-_ENTITIES: Final = str.maketrans({character: f"&#{ord(character)};" for character in "&<>`\\|"})
+_ENTITIES: Final = str.maketrans({character: f"&#{ord(character)};" for character in "&<>`\\|*_[]~$"})
 
 
 def values_table(document: Node, chart_defaults: Mapping[str, Any], descriptions: Descriptions) -> str:
@@ -79,7 +79,8 @@ class _Rows:
         """Give the row of a value, then those of what is in it; ``above`` ends the loops of `$ref`s."""
         shown = "" if value is NOTHING or _is_group(node) else _code(json.dumps(value))
         text = described(node, path, self._descriptions, required=required and value is NOTHING)
-        yield _Row(_code(key), self._type(node), shown, _escaped(text))
+        if text or key[-1] != "]":
+            yield _Row(_code(key), self._type(node), shown, _escaped(text))
         if id(node) in above:
             return
         inner = (*above, id(node))
@@ -109,7 +110,10 @@ class _Rows:
 
 
 def _code(text: str) -> str:
-    """Give a text as code in a cell of a table. GitHub looks for the cells' ends first, in code too."""
+    """Give a text as code, for a paragraph or a cell of a table: GitHub looks for the cells' ends first, in code too.
+
+    Between backticks there is no way to write a backtick, nor a backslash before a bar; between tags there is.
+    """
     if "`" in text or "\\|" in text:
         return f"<code>{text.translate(_ENTITIES)}</code>"
     return "`{}`".format(text.replace("|", "\\|"))
