@@ -7,3 +7,7 @@ import os
 #: Random environments of each variant, and random worlds, that the real programs are tried on: three minutes on two
 #: cores. ``SIDECERT_EXAMPLES=20 make test`` is quick.
 EXAMPLES = int(os.environ.get("SIDECERT_EXAMPLES", "300"))
+
+#: Random environments of each variant that each Helm renders, and as many hostile ones: a minute on two cores.
+#: ``SIDECERT_EXAMPLES=3000``, or this one at 1000, is the full run: ten minutes.
+HELM_EXAMPLES = int(os.environ.get("SIDECERT_HELM_EXAMPLES", str(-(-EXAMPLES // 3))))

@@ -3,7 +3,8 @@
 A tree sets a few of the schema's points (scalars, lists and maps), each to a value drawn from its own subschema, and a
 few settings that only go together.
 Strings are those that YAML readers, templates and shells take for something else, where the pattern allows them. What
-has a shape that the schema leaves to Kubernetes or Prometheus is drawn from real examples (``tests/samples.py``).
+has a shape that the schema leaves to Kubernetes or Prometheus is drawn from real examples (``tests/samples.py``), or,
+where ``hostile`` values are asked for, is whatever the schema lets through.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hypothesis import assume
@@ -36,14 +38,15 @@ class Point(NamedTuple):
 
 
 @st.composite
-def value_trees(draw: Draw, variant: str) -> dict[str, Any]:
-    """Draw an overlay of a variant that schema and rules accept.
+def value_trees(draw: Draw, variant: str, hostile: bool = False) -> dict[str, Any]:
+    """Draw an overlay of a variant that schema and rules accept; ``hostile`` ones are no valid Kubernetes resources.
 
     A point that is refused together with others is left out again; where that doesn't help, the draw is rejected.
     """
     form = draw(st.sampled_from(FORMS[variant]))
-    chosen = draw(st.lists(st.sampled_from(points()), max_size=MOST_POINTS, unique_by=lambda point: point.path))
-    values = {point.path: draw(_point_values(point, variant_form(form))) for point in chosen}
+    kind = "hostile" if hostile else variant_form(form)
+    chosen = draw(st.lists(_settings(kind), max_size=MOST_POINTS, unique_by=itemgetter(0)))
+    values = dict(chosen)
     for feature in draw(st.lists(st.sampled_from(FEATURES), max_size=MOST_FEATURES)):
         values |= {tuple(path.split(".")): value for path, value in feature.items()}
     while True:
@@ -114,21 +117,21 @@ def schema_definitions() -> dict[str, Node]:
 
 
 @cache
-def _cached(path: Path, form: str) -> st.SearchStrategy[Any]:
-    node = next(point.node for point in points() if point.path == path)
-    return values_of(node, dotted(path), form)
-
-
-def _point_values(point: Point, form: str) -> st.SearchStrategy[Any]:
-    return _cached(point.path, form)
+def _settings(form: str) -> st.SearchStrategy[tuple[Path, Any]]:
+    """Give points with a value for each: drawn together, so that Hypothesis can leave out one without the others."""
+    return st.one_of(
+        [st.tuples(st.just(point.path), values_of(point.node, dotted(point.path), form)) for point in points()]
+    )
 
 
 def values_of(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
-    """Give the values of a subschema."""
+    """Give the values of a subschema; the form ``hostile`` gives those that only the schema limits."""
     node = resolve(node)
     for name in (f"{path}@{form}", path):
-        if name in BY_PATH:
+        if name in BY_PATH and not (form == "hostile" and node.get("type") in {"object", "array"}):
             return st.sampled_from(BY_PATH[name])
+    if node.get("type") == "object" and node.get("additionalProperties", True) is True:
+        return _open_maps(node)
     if "enum" in node:
         return st.sampled_from(node["enum"])
     kind = node.get("type")
@@ -164,6 +167,28 @@ def _maps(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
     names = strings(node.get("propertyNames", {}))
     items = values_of(node["additionalProperties"], f"{path}.*", form)
     return st.dictionaries(names, items, min_size=1, max_size=3) | st.just({})
+
+
+def _open_maps(node: Node) -> st.SearchStrategy[Any]:
+    """Give maps that hold anything. A key that is null would be no key at all, so nulls stand in lists alone."""
+    keys = strings(node.get("propertyNames", {})) | st.sampled_from(("y", "no", "1", "1.5", "true", "null"))
+    needed = st.fixed_dictionaries({name: _anything() for name in node.get("required", ())})
+    most = min(3, node.get("maxProperties", 3))
+    free = st.dictionaries(keys, _anything(), min_size=node.get("minProperties", 0), max_size=most)
+    return st.builds(lambda one, other: {**one, **other}, needed, free)
+
+
+@cache
+def _anything() -> st.SearchStrategy[Any]:
+    whole = st.integers(-(2**53), 2**53) | st.sampled_from((10**6, 10**7, 2**31, 2**53, -1, 0))
+    numbers = whole | st.floats(allow_nan=False, allow_infinity=False)
+    scalars = strings({}) | st.booleans() | numbers
+    keys = strings({}) | st.sampled_from(("y", "no", "1", "1.5", "true", "null"))
+    return st.recursive(
+        scalars,
+        lambda inner: st.lists(inner | st.none(), max_size=3) | st.dictionaries(keys, inner, max_size=3),
+        max_leaves=6,
+    )
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from generator.build import build
+from generator.tree import OutputTree
 from generator.workspace import open_workspace
 from tests.rendering import as_yaml
 from tests.samples import FORMS
@@ -19,49 +21,63 @@ VARIANTS = tuple(FORMS)
 
 
 @cache
-def random_trees(variant: str, count: int = EXAMPLES) -> tuple[dict[str, Any], ...]:
+def random_trees(variant: str, count: int = EXAMPLES, hostile: bool = False) -> tuple[dict[str, Any], ...]:
     """Give random valid overlays of a variant, the same ones in every run.
 
     Hypothesis begins with the simplest and then varies what it had, so they are taken from many short runs.
     """
     found: list[dict[str, Any]] = []
     for number in range(-(-count // _TAKEN)):
-        found += _drawn(variant, number)[-_TAKEN:]
+        drawn: list[dict[str, Any]] = []
+        _short_run(variant, number, hostile, drawn.append)
+        found += drawn[-_TAKEN:]
     return tuple(found[:count])
+
+
+def shrink(variant: str, index: int, hostile: bool, check: Callable[[dict[str, Any]], object]) -> None:
+    """Repeat the run that gave a random tree with the check that it failed; Hypothesis tells the simplest failure."""
+    _short_run(variant, index // _TAKEN, hostile, check, [Phase.generate, Phase.shrink])
 
 
 _DRAWN, _TAKEN = 12, 6
 
 
-def _drawn(variant: str, number: int) -> list[dict[str, Any]]:
-    drawn: list[dict[str, Any]] = []
-
+def _short_run(
+    variant: str,
+    number: int,
+    hostile: bool,
+    check: Callable[[dict[str, Any]], object],
+    phases: Sequence[Phase] = (Phase.generate,),
+) -> None:
     @seed(number)
     @settings(
         max_examples=_DRAWN,
-        phases=[Phase.generate],
+        phases=phases,
         database=None,
         deadline=None,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(value_trees(variant))
-    def collect(tree: dict[str, Any]) -> None:
-        drawn.append(tree)
+    @given(value_trees(variant, hostile))
+    def run(tree: dict[str, Any]) -> None:
+        check(tree)
 
-    collect()
-    return drawn
+    run()
 
 
 def write_output(project: Path, forms: tuple[str, ...] = ("manifests", "kustomize")) -> Path:
     """Render all environments of a project into a folder ``output`` of it."""
     workspace = open_workspace(str(project))
-    tree = build(workspace, workspace.environment_names(), forms)
-    output = project / "output"
+    write_files(build(workspace, workspace.environment_names(), forms), project / "output")
+    return project / "output"
+
+
+def write_files(tree: OutputTree, folder: Path) -> None:
+    """Write what was rendered into a folder."""
     for files in tree.units.values():
         for name, content in files.items():
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            (output / name).write_bytes(content)
-    return output
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
 
 
 def write_project(folder: Path, variant: str, shared: dict[str, Any]) -> list[str]:

@@ -72,9 +72,14 @@ def differences(output: Path, name: str) -> Iterator[str]:
         except AssertionError as error:
             yield str(error)
             continue
-        for identity in sorted(expected.keys() | found.keys()):
-            left, right = (side.get(identity, "").splitlines() for side in (expected, found))
-            yield from unified_diff(left, right, f"manifests/{name}", f"kustomize {form}/{name}", n=4, lineterm="")
+        yield from difference(expected, found, f"manifests/{name}", f"kustomize {form}/{name}")
+
+
+def difference(expected: Resources, found: Resources, one: str, other: str) -> Iterator[str]:
+    """Tell how resources that were found differ from those expected; ``one`` and ``other`` say where each come from."""
+    for identity in sorted(expected.keys() | found.keys()):
+        left, right = (side.get(identity, "").splitlines() for side in (expected, found))
+        yield from unified_diff(left, right, one, other, n=4, lineterm="")
 
 
 @pytest.fixture(scope="module")
