@@ -117,7 +117,7 @@ class Builder:
         """
         from generator.emit.release import CHART
 
-        app_version = app_version or self._schema.defaults()["prometheus"]["version"]
+        app_version = app_version or self._schema.defaults().get("prometheus", {}).get("version", version)
         templates = {name: variant.templates for name, variant in self._variants.items()}
         rules = {name: variant.rules for name, variant in self._variants.items()}
 

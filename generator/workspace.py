@@ -222,6 +222,12 @@ class Workspace:
 
     @cached_property
     def _variants(self) -> dict[str, Variant]:
+        known = _choices(self._schema)
+        return {name: variant for name, variant in self._folders.items() if known is None or name in known}
+
+    @cached_property
+    def _folders(self) -> dict[str, Variant]:
+        """The variants of all roots, whether the schema knows them or not."""
         files: dict[str, set[str]] = {}
         for root in self.template_roots:
             for folder in root.folders():
@@ -232,16 +238,25 @@ class Workspace:
 
     @cached_property
     def _schema(self) -> Schema:
+        """The schema: it names the variants that it is for, and the team's own ones come to them."""
         from generator.schema import schema_from_text
 
         text = self.template(SCHEMA)
         if text is None:
             raise InputError(Problem("the schema is missing", Location(self.template_roots[-1].source(SCHEMA))))
-        additions = [self.template(v.schema_addition) for v in self.variants().values() if v.schema_addition]
+        additions = [self.template(v.schema_addition) for v in self._folders.values() if v.schema_addition]
         schema = schema_from_text(text.text, text.source, [(a.text, a.source) for a in additions if a])
-        choices = schema.document.get("properties", {}).get("variant", {}).get("enum", [])
-        choices += [name for name in self.variants() if name not in choices]
+        choices = _choices(schema)
+        if choices is not None:
+            own = self.template_roots[0].folders()
+            choices += [name for name in self._folders if name in own and name not in choices]
         return schema
+
+
+def _choices(schema: Schema) -> list[str] | None:
+    """The variants that a schema names; None where it names none."""
+    choices: list[str] | None = schema.document.get("properties", {}).get("variant", {}).get("enum")
+    return choices
 
 
 def _variant(name: str, files: set[str], shared_rules: tuple[str, ...]) -> Variant:

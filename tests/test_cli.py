@@ -67,7 +67,7 @@ def read_all(terminal: int) -> bytes:
 
 
 class TestRender:
-    def test_writes_every_environment_in_both_forms(self, sidecert, tiny):
+    def test_writes_every_environment_in_all_forms(self, sidecert, tiny):
         assert sidecert("render") == Outcome(
             0, "", f"rendered 2 environments: {len(files(tiny))} files written, 0 removed, 0 unchanged, in output/\n"
         )
@@ -77,6 +77,10 @@ class TestRender:
             "kustomize/base/tiny/kustomization.yaml",
             "kustomize/overlays/dev/kustomization.yaml",
             "kustomize/overlays/prod/eu-1/kustomization.yaml",
+            "helm/prometheus-istio-mtls/Chart.yaml",
+            "helm/prometheus-istio-mtls/templates/service.yaml",
+            "helm/values/dev.yaml",
+            "helm/values/prod/eu-1.yaml",
         } <= set(files(tiny))
 
     def test_leaves_a_second_time_everything_as_it_is(self, sidecert, tiny):
@@ -134,10 +138,10 @@ class TestRender:
         assert (tmp_path / "elsewhere/manifests/dev").is_dir()
 
     def test_refuses_an_unknown_form(self, sidecert):
-        outcome = sidecert("render", "--only", "helm")
+        outcome = sidecert("render", "--only", "jsonnet")
 
         assert outcome.code == 2
-        assert "'helm' is not one of manifests, kustomize" in outcome.err
+        assert "'jsonnet' is not one of manifests, kustomize, helm" in outcome.err
 
     def test_overwrites_hand_edits_when_forced_only(self, sidecert, tiny):
         sidecert("render")

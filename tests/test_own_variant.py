@@ -89,16 +89,32 @@ class TestANewVariant:
         printed = sidecert(files, "render", "probe", "--stdout", "--templates", "ours")
         assert list(printed.trees) == ["ConfigMap prometheus-probe"]
 
-    def test_renders_to_both_forms(self, sidecert, tmp_path):
+    def test_renders_to_all_forms(self, sidecert, tmp_path):
         assert sidecert(PROBE, "render", "--quiet").code == 0
         output = tmp_path / "project/output"
-        assert sorted(path.relative_to(output).as_posix() for path in output.rglob("*.yaml")) == [
+        chart = output / "helm/prometheus-istio-mtls"
+        assert (output / "helm/values/probe.yaml").exists()
+        assert '{{- if eq .Values.variant "probe" }}' in (chart / "templates/config.yaml").read_text()
+        assert '\n    "probe": {' in (chart / "values.schema.json").read_text()
+        assert "\n# The blackbox exporter.\nprobe:\n" in (chart / "values.yaml").read_text()
+        others = (path.relative_to(output).as_posix() for path in output.rglob("*.yaml"))
+        assert sorted(path for path in others if not path.startswith("helm/")) == [
             "kustomize/base/probe/configmap-prometheus-probe.yaml",
             "kustomize/base/probe/kustomization.yaml",
             "kustomize/overlays/probe/kustomization.yaml",
             "manifests/probe/configmap-prometheus-probe.yaml",
             "manifests/probe/kustomization.yaml",
         ]
+
+    def test_says_why_it_makes_no_chart(self, sidecert, tmp_path):
+        own = {**PROBE, "templates/probe/extra.yaml.j2": "# {{ values.name ~ 'x' }}\n"}
+        printed = sidecert(own, "render", "--only", "helm")
+        assert (printed.code, printed.out) == (2, "")
+        assert printed.err == (
+            "error: templates/probe/extra.yaml.j2:1: `~` is not part of the template language\n"
+            '    hint: write `format("%s%s", a, b)`\n'
+        )
+        assert not (tmp_path / "project/output").exists()
 
     def test_stands_beside_ours(self, sidecert):
         printed = sidecert({**PROBE, "overlays/dev.yaml": "variant: plain\n"}, "list")

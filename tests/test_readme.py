@@ -19,6 +19,8 @@ from generator.cli.commands import cli as group
 from generator.functions import FUNCTIONS
 from generator.values import merge_trees
 from tests import tools
+from tests.acceptance.helm import chart_label, of_release
+from tests.acceptance.test_kustomize import manifests
 from tests.rendering import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -69,7 +71,8 @@ def ran(project, tmp_path_factory) -> list[Ran]:
     programs = tmp_path_factory.mktemp("bin")
     (programs / "sidecert").write_text(f'#!/bin/sh\nexec {sys.executable} -m generator "$@"\n')
     (programs / "sidecert").chmod(0o755)
-    (programs / "kubectl").symlink_to(tools.program("kubectl"))
+    for name in ("helm", "kubectl"):
+        (programs / name).symlink_to(tools.program(name))
     environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     return [run_block(block, project, environment) for block in BLOCKS]
 
@@ -87,6 +90,19 @@ def resources(stream: str) -> dict[tuple[str, str, str], Any]:
             tree["data"] = {name: yaml.safe_load(text) for name, text in tree["data"].items()}
         found[tree["kind"], tree["metadata"].get("namespace", ""), tree["metadata"]["name"]] = tree
     return found
+
+
+def test_the_chart_gives_the_manifests_once_more(ran, project):
+    chart = project / "output/helm/prometheus-istio-mtls"
+    charted = of_release(output_of(ran, "helm template prometheus output"), chart_label(chart))
+    assert charted == manifests(project / "output/manifests/prod/eu-1")
+
+
+def test_the_packed_chart_installs(ran):
+    printed = output_of(ran, "sidecert package")
+    assert printed.startswith("dist/prometheus-istio-mtls-1.4.0.tgz\n---\n")
+    assert "kind: Prometheus\n" in printed
+    assert 'helm.sh/chart: "prometheus-istio-mtls-1.4.0"\n' in printed
 
 
 def test_every_block_runs(ran):
@@ -184,10 +200,12 @@ def options() -> Iterator[str]:
             yield from (option for option in parameter.opts if option.startswith("-"))
 
 
+_OTHER_PROGRAMS = r"`(kubectl|helm|pip|python) [^`]*`|^helm .*"
+
+
 def test_every_option_named_exists():
-    named = set(
-        re.findall(r"(?<![\w-])(--?[a-zA-Z][a-z-]*)(?=[ `]|\n)", re.sub(r"`(kubectl|pip|python) [^`]*`", "", README))
-    )
+    ours = re.sub(_OTHER_PROGRAMS, "", README, flags=re.MULTILINE)
+    named = set(re.findall(r"(?<![\w-])(--?[a-zA-Z][a-z-]*)(?=[ `]|\n)", ours))
     programs_own = {"-p", "--check", "--quiet", "-k", "-f", "-m"}
     assert named - programs_own <= {*options(), "--help"}
 

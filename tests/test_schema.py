@@ -176,7 +176,24 @@ def test_a_node_is_found_by_the_path_of_its_value(schema):
         ("prometheus: {replicas: 99999999999999999999}", """\
             0.yaml:1:14: prometheus.replicas: out of range
                 found: the integer 99999999999999999999
-                expected: at most 64 bits"""),
+                expected: at most 53 bits, which is what JSON numbers hold"""),
+        ("prometheus: {replicas: 9007199254740993}", """\
+            0.yaml:1:14: prometheus.replicas: out of range
+                found: the integer 9007199254740993
+                expected: at most 53 bits, which is what JSON numbers hold"""),
+        ('prometheus: {mode: "a\\x85b"}', """\
+            0.yaml:1:14: prometheus.mode: a character that no YAML tool carries unchanged
+                found: the character U+0085"""),
+        ("'<<': {a: b}", """\
+            0.yaml:1:1: <<: a key that YAML readers take for a merge
+                found: the key `<<`
+            0.yaml:1:1: <<: unknown key
+                expected: `absent`, `jobs`, `kind`, `labels`, `name` or `prometheus`"""),
+        ("prometheus: {ratio: 1.0}", """\
+            0.yaml:1:14: prometheus.ratio: a float without a fraction
+                found: the float 1.0
+                expected: an integer, which is what Helm makes of it, or a string in quotes
+                hint: write 1"""),
         ("prometheus: {replicas: 0}", """\
             0.yaml:1:14: prometheus.replicas: too small
                 found: the integer 0

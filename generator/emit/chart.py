@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from generator.emit.chart_readme import values_table
 from generator.emit.chart_schema import chart_schema
@@ -38,7 +38,9 @@ _ICON = "https://raw.githubusercontent.com/cncf/artwork/main/projects/prometheus
 #: discovery.k8s.io/v1 and policy/v1 came with 1.21; the suffix lets in what vendors append.
 _KUBERNETES = ">=1.21.0-0"
 
-_FILES = {"_helpers.tpl": "templates/_helpers.tpl", "NOTES.txt": "templates/NOTES.txt", "helmignore": ".helmignore"}
+#: What belongs to the chart alone, and where in it; the last two speak of values that another schema may not have.
+_FILES = {"_helpers.tpl": "templates/_helpers.tpl", "helmignore": ".helmignore"}
+_NOTES, _UPGRADE = "NOTES.txt", "upgrade.tpl"
 
 
 class Sources(NamedTuple):
@@ -63,14 +65,15 @@ def emit(sources: Sources, version: str, app_version: str) -> list[OutputFile]:
     if compiled.problems:
         raise InputError(compiled.problems)
     document, defaults = sources.schema.document, chart_defaults(sources.schema.defaults())
-    descriptions: dict[ValuePath, str] = {(name,): text for name, (_, text) in FROM_RELEASE.items()}
+    descriptions: dict[ValuePath, str] = {(name,): FROM_RELEASE[name][1] for name in FROM_RELEASE if name in defaults}
     table = values_table(document, defaults, descriptions)
     texts = {
         "Chart.yaml": _chart_yaml(version, app_version),
         "values.yaml": values_file(document, defaults, descriptions),
-        "values.schema.json": chart_schema(document, tuple(FROM_RELEASE), descriptions),
+        "values.schema.json": chart_schema(document, [name for name in FROM_RELEASE if name in defaults], descriptions),
         "README.md": f"{compiled.text('README.md')}\n## Values\n\n{table}",
         **{path: compiled.text(name) for name, path in _FILES.items()},
+        **({f"templates/{_NOTES}": compiled.text(_NOTES)} if _has_workload(defaults) else {}),
         **templates,
         "templates/validate.yaml": rules,
     }
@@ -128,6 +131,8 @@ class _Compiled:
         """Give the chart's templates: what several variants render alike stands there once."""
         found: dict[str, str] = {}
         for file, bodies in self._bodies().items():
+            if not bodies:
+                continue  # it renders nothing, whatever the values
             most = max(bodies.values(), key=lambda body: len(body.where))
             for body in bodies.values():
                 at_root = len(bodies) == 1 or (body is most and len(body.where) > 1)
@@ -168,7 +173,9 @@ class _Compiled:
                 continue
             text = laid_out([block_if(condition, tree)] if condition else tree)
             parts.append(re.sub(r"\n{2,}", "\n", text).strip("\n"))
-        return _VALIDATE.format(rules="\n".join([*parts, self.text("upgrade.tpl").strip()]))
+        if _has_workload(self._sources.schema.defaults()):
+            parts.append(self.text(_UPGRADE).strip())
+        return _VALIDATE.format(rules="\n".join(parts))
 
 
 def _symbol(go: str, name: str) -> Symbol:
@@ -183,6 +190,11 @@ _VALIDATE = """\
 {{{{- fail (printf "\\n%s" (join "\\n" .)) }}}}
 {{{{- end }}}}
 """
+
+
+def _has_workload(defaults: Mapping[str, Any]) -> bool:
+    """Say whether values are those of our schema, or look like them."""
+    return "workload" in defaults.get("prometheus", {})
 
 
 def _heading(variants: Sequence[str], file: str) -> str:

@@ -33,4 +33,4 @@ RELEASE_LABELS: Final[Mapping[str, str]] = {
 
 def chart_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Give the chart's defaults: those of the schema, but for what the release gives."""
-    return {**defaults, **dict.fromkeys(FROM_RELEASE, "")}
+    return {key: "" if key in FROM_RELEASE else value for key, value in defaults.items()}

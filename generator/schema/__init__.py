@@ -77,14 +77,14 @@ class Schema:
 
     def check(self, values: Values) -> list[Problem]:
         """Find everything about the values that the schema doesn't allow, in the order of files and lines."""
-        from generator.schema import numbers
+        from generator.schema.unfit import unfit
 
-        unfit = numbers.unfit(values, self._nodes)
-        if not unfit and self._validator.is_valid(values.tree):
+        found = unfit(values, self._nodes)
+        if not found and self._validator.is_valid(values.tree):
             return []
         from generator.schema.problems import explain
 
-        return explain(self._validator, self._of_merged_values, values, unfit)
+        return explain(self._validator, self._of_merged_values, values, found)
 
     def optional_keys(self) -> frozenset[str]:
         """Give the names of all keys that some map may lack: the schema knows them, and doesn't require them there."""
