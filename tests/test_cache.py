@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
 
 import pytest
 
-from generator.cache import CodeCache, cache_key, default_folder
+from generator.cache import CodeCache, cache_key, default_folder, program_version, remembered
 
 CODE = compile("x = 6 * 7", "a.j2", "exec")
 KEY = cache_key("text", "name")
@@ -166,3 +167,62 @@ def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("SIDECERT_NO_CACHE", "1")
     CodeCache().put(KEY, CODE)
     assert list(tmp_path.iterdir()) == []
+
+
+class Texts:
+    """Texts by name, and how often something was made of them."""
+
+    def __init__(self, **texts: str) -> None:
+        self.texts = texts
+        self.made = 0
+
+    def read(self, name: str) -> str | None:
+        return self.texts.get(name)
+
+    def make(self, read: Callable[[str], str | None]) -> tuple[str, ...]:
+        self.made += 1
+        first = read("a") or ""
+        return (first, read("b") or "") if first == "both" else (first,)
+
+
+def test_what_is_made_of_texts_is_remembered_while_they_are_the_same(cache: CodeCache):
+    texts = Texts(a="both", b="x", c="y")
+    assert remembered(cache, KEY, texts.read, texts.make) == ("both", "x")
+    assert remembered(cache, KEY, texts.read, texts.make) == ("both", "x")
+    assert texts.made == 1
+
+
+@pytest.mark.parametrize("change", [{"b": "z"}, {"a": "one"}, {"b": None}])
+def test_what_is_made_of_texts_is_made_anew_when_one_that_was_asked_for_changes(cache: CodeCache, change):
+    texts = Texts(a="both", b="x", c="y")
+    remembered(cache, KEY, texts.read, texts.make)
+    texts.texts.update(change)
+    assert remembered(cache, KEY, texts.read, texts.make) == texts.make(texts.read)
+    assert texts.made == 3
+
+
+def test_a_text_that_appears_where_none_was_is_noticed(cache: CodeCache):
+    texts = Texts(a="both")
+    assert remembered(cache, KEY, texts.read, texts.make) == ("both", "")
+    texts.texts["b"] = "now"
+    assert remembered(cache, KEY, texts.read, texts.make) == ("both", "now")
+
+
+@pytest.mark.parametrize("other", ["text", ("one",), (1, 2, 3), CODE])
+def test_something_else_under_the_key_is_no_memory(cache: CodeCache, other):
+    texts = Texts(a="one")
+    cache.store(KEY, other)
+    assert remembered(cache, KEY, texts.read, texts.make) == ("one",)
+    assert cache.get(KEY) is None
+
+
+def test_an_edited_module_is_another_version_of_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    package = tmp_path / "generator"
+    (package / "emit").mkdir(parents=True)
+    for name in ("cache.py", "emit/chart.py"):
+        (package / name).write_text("x = 1\n")
+    monkeypatch.setattr("generator.cache.__file__", str(package / "cache.py"))
+    before = program_version()
+    assert program_version() == before
+    (package / "emit/chart.py").write_text("x = 23\n")
+    assert program_version() != before

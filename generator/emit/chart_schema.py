@@ -10,9 +10,16 @@ from generator.emit.chart_values import Descriptions
 from generator.schema.document import Document, Node, demanding
 
 _TITLE: Final = "Values of the chart"
-_GLOBAL: Final[Node] = {
-    "type": "object",
-    "description": "Values that Helm hands to every chart of a release. This chart reads none of them.",
+#: What Helm or a parent chart puts beside the values: templates read neither.
+_NOT_OURS: Final[dict[str, Node]] = {
+    "enabled": {
+        "type": "boolean",
+        "description": "What a parent chart may name as the condition of this one. The chart itself doesn't read it.",
+    },
+    "global": {
+        "type": "object",
+        "description": "Values that Helm hands to every chart of a release. This chart reads none of them.",
+    },
 }
 #: Keywords that hold for an empty string too, or say nothing about values.
 _REMARKS: Final[tuple[str, ...]] = ("$comment", "title", "description", "type", "examples")
@@ -34,7 +41,7 @@ def chart_schema(document: Node, optional_strings: Collection[str], descriptions
         if len(path) == 1:
             name = str(path[0])
             properties[name] = {**properties[name], "description": text}
-    properties["global"] = _GLOBAL
+    properties |= _NOT_OURS
     return json.dumps({**root, "title": _TITLE, "properties": properties}, indent=2) + "\n"
 
 

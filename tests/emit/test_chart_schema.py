@@ -34,6 +34,7 @@ TAKEN = {
     "a name and a namespace": "{name: x, namespace: z}",
     "an empty name": "name: ''",
     "values of other charts": "global: {anything: 1}",
+    "the condition of a parent chart": "enabled: true",
     "resources of the proxy": "proxy: {resources: {requests: {cpu: 1m, memory: 1Mi}, limits: {cpu: 1m, memory: 1Mi}}}",
 }
 
@@ -131,6 +132,7 @@ def test_what_may_be_empty_is_so_by_default_and_filled_is_what_it_was():
                 "then": {"pattern": "^[a-z]+$", "minLength": 2},
             },
             "other": {"type": "string", "default": "x"},
+            "enabled": SCHEMA["properties"]["enabled"],
             "global": SCHEMA["properties"]["global"],
         },
         "definitions": small["definitions"],
@@ -147,7 +149,7 @@ def test_a_description_can_be_replaced():
 
 
 def test_keys_keep_their_order():
-    assert list(SCHEMA["properties"]) == [*DOCUMENT["properties"], "global"]
+    assert list(SCHEMA["properties"]) == [*DOCUMENT["properties"], "enabled", "global"]
     assert list(SCHEMA)[: len(DOCUMENT)] == list(DOCUMENT)
 
 
