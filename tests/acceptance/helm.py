@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,7 +92,7 @@ def of_release(text: str, chart: str) -> Resources:
 
 
 def _told(value: Any) -> str:
-    """Print a resource as JSON, where Kubernetes knows one kind of number: 1.0 is 1."""
+    """Print a resource as JSON, by which Kubernetes reads it: that has one kind of number, so 1.0 is 1."""
     return json.dumps(_by_value(value), sort_keys=True, indent=1)
 
 
@@ -100,7 +101,7 @@ def _by_value(value: Any) -> Any:
         return {key: _by_value(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_by_value(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(Decimal(repr(value))) if isinstance(value, float) and value.is_integer() else value
 
 
 def chart_label(chart: Path, name: str = CHART) -> str:

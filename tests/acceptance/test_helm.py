@@ -56,7 +56,7 @@ def test_the_chart_gives_the_manifests_of_a_sample(samples, chart, name, version
 
 @pytest.mark.parametrize("version", HELMS)
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("hostile", [False], ids=["real values"])
+@pytest.mark.parametrize("hostile", [False, True], ids=["real values", "hostile values"])
 def test_the_chart_gives_the_manifests_of_any_valid_environment(tmp_path, chart, variant, version, hostile):
     """Many are rendered at once. Where that fails, Hypothesis looks for the simplest values that fail by themselves."""
     trees = random_trees(variant, HELM_EXAMPLES, hostile)
