@@ -29,6 +29,13 @@ Draw = Any
 MOST_POINTS = 12
 MOST_FEATURES = 3
 
+#: Strings that a template engine may take for its own.
+MARKUP = [
+    *("{{ 7*7 }}", "{{ .Release.Name }}", "{{ $.Values }}", '{{ include "sidecert.name" . }}', "{{ fail `no` }}"),
+    *("{{", "}}", "{{- end }}", "{{- /* no */ -}}", "{% raw %}", "{% endraw %}", "{# no #}", "%s %d %!", "$1 ${name}"),
+    *("`", '\\"', "\\\\", "'{{'", "\n{{ 1 }}\n---\nkind: List\n", "a\n...\nb"),
+]
+
 
 class Point(NamedTuple):
     """A place in the values that can be set by itself."""
@@ -44,9 +51,8 @@ def value_trees(draw: Draw, variant: str, hostile: bool = False) -> dict[str, An
     A point that is refused together with others is left out again; where that doesn't help, the draw is rejected.
     """
     form = draw(st.sampled_from(FORMS[variant]))
-    kind = "hostile" if hostile else variant_form(form)
-    chosen = draw(st.lists(_settings(kind), max_size=MOST_POINTS, unique_by=itemgetter(0)))
-    values = dict(chosen)
+    settings = _settings("hostile", free=True) if hostile else _settings(variant_form(form))
+    values = dict(draw(st.lists(settings, max_size=MOST_POINTS, unique_by=itemgetter(0))))
     for feature in draw(st.lists(st.sampled_from(FEATURES), max_size=MOST_FEATURES)):
         values |= {tuple(path.split(".")): value for path, value in feature.items()}
     while True:
@@ -117,11 +123,25 @@ def schema_definitions() -> dict[str, Node]:
 
 
 @cache
-def _settings(form: str) -> st.SearchStrategy[tuple[Path, Any]]:
-    """Give points with a value for each: drawn together, so that Hypothesis can leave out one without the others."""
+def _settings(form: str, free: bool = False) -> st.SearchStrategy[tuple[Path, Any]]:
+    """Give points with a value for each: drawn together, so that Hypothesis can leave out one without the others.
+
+    ``free``: those points alone that hold text of any form.
+    """
+    chosen = [point for point in points() if not free or _is_free(point.node)]
     return st.one_of(
-        [st.tuples(st.just(point.path), values_of(point.node, dotted(point.path), form)) for point in points()]
+        [st.tuples(st.just(point.path), values_of(point.node, dotted(point.path), form)) for point in chosen]
     )
+
+
+def _is_free(node: Node) -> bool:
+    node = resolve(node)
+    if node.get("type") == "object":
+        other = node.get("additionalProperties", True)
+        return other is True or any(map(_is_free, [*node.get("properties", {}).values(), *([other] if other else [])]))
+    if node.get("type") == "array":
+        return _is_free(node["items"])
+    return node.get("type") == "string" and not {"pattern", "enum", "allOf"} & node.keys()
 
 
 def values_of(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
@@ -141,7 +161,7 @@ def values_of(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
         low, high = node.get("minimum", 0), node.get("maximum", 10**9)
         return st.sampled_from([low, high, node.get("default", low)]) | st.integers(low, high)
     if kind == "string":
-        return strings(node)
+        return st.sampled_from(MARKUP) | strings(node) if form == "hostile" and _is_free(node) else strings(node)
     if kind == "array":
         return _lists(node, path, form)
     if "properties" in node:
@@ -169,24 +189,35 @@ def _maps(node: Node, path: str, form: str) -> st.SearchStrategy[Any]:
     return st.dictionaries(names, items, min_size=1, max_size=3) | st.just({})
 
 
+_CONFUSING_KEYS = ("y", "no", "1", "1.5", "true", "null")
+
+
 def _open_maps(node: Node) -> st.SearchStrategy[Any]:
-    """Give maps that hold anything. A key that is null would be no key at all, so nulls stand in lists alone."""
-    keys = strings(node.get("propertyNames", {})) | st.sampled_from(("y", "no", "1", "1.5", "true", "null"))
-    needed = st.fixed_dictionaries({name: _anything() for name in node.get("required", ())})
+    """Give maps that hold anything; a null takes a default away."""
+    keys = strings(node.get("propertyNames", {})) | st.sampled_from(_CONFUSING_KEYS)
+    defaults = sorted(node.get("default", {})) or _CONFUSING_KEYS
     most = min(3, node.get("maxProperties", 3))
-    free = st.dictionaries(keys, _anything(), min_size=node.get("minProperties", 0), max_size=most)
-    return st.builds(lambda one, other: {**one, **other}, needed, free)
+    return st.builds(
+        lambda removed, free, needed: {**removed, **free, **needed},
+        st.dictionaries(st.sampled_from(defaults), st.none(), max_size=most),
+        st.dictionaries(keys, _anything(), min_size=node.get("minProperties", 0), max_size=most),
+        st.fixed_dictionaries({name: _anything() for name in node.get("required", ())}),
+    )
+
+
+#: What can be written to YAML and read again by every tool; the rest is refused.
+_CARRIED: Node = {"not": {"pattern": "[\x7f-\x9f\ufffe\uffff]|^<<\\Z"}}
 
 
 @cache
 def _anything() -> st.SearchStrategy[Any]:
     whole = st.integers(-(2**53), 2**53) | st.sampled_from((10**6, 10**7, 2**31, 2**53, -1, 0))
-    numbers = whole | st.floats(allow_nan=False, allow_infinity=False)
-    scalars = strings({}) | st.booleans() | numbers
-    keys = strings({}) | st.sampled_from(("y", "no", "1", "1.5", "true", "null"))
+    fractions = st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer())
+    scalars = st.sampled_from(MARKUP) | strings(_CARRIED) | st.booleans() | whole | fractions
+    keys = st.sampled_from(MARKUP) | strings(_CARRIED) | st.sampled_from(_CONFUSING_KEYS)
     return st.recursive(
         scalars,
-        lambda inner: st.lists(inner | st.none(), max_size=3) | st.dictionaries(keys, inner, max_size=3),
+        lambda inner: st.lists(inner | st.none(), max_size=3) | st.dictionaries(keys, inner | st.none(), max_size=3),
         max_leaves=6,
     )
 
