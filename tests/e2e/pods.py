@@ -305,8 +305,8 @@ def scenario(network: int, mode: MTLSMode = "STRICT") -> list[Pod]:
     return [
         strict("productpage", f"{at}.10", mode),
         strict("actuator", f"{at}.11", mode, path="/actuator/prometheus"),
-        strict("speaks-h2", f"{at}.12", mode, port=Port(9080, "http2-metrics", speaks_h2=True)),
-        strict("rabbitmq", f"{at}.13", mode, port=Port(9419, "tcp-metrics", "tcp")),
+        strict("rabbitmq", f"{at}.12", mode, port=Port(9419, "tcp-metrics", "tcp")),
+        strict("etcd", f"{at}.13", mode, port=Port(2381, "tcp-metrics", "tcp", speaks_h2=True)),
         merged("reviews", f"{at}.20", mode),
         secure_merged("ratings", f"{at}.21", mode),
         secure_envoy("details", f"{at}.22", mode),
