@@ -23,6 +23,9 @@ _WATCHDOG = "trap '' TERM INT HUP; read -r _; kill -KILL 0"
 _NETWORKS = range(16, 251)
 _CLAIM_PORT = 65000
 
+#: Below what Linux gives to outgoing connections (32768 to 60999), above what the pods use.
+_FREE_PORTS = range(20000, 32000)
+
 
 class ProcessError(AssertionError):
     """A program ended early, or did not become ready: the message ends with the last lines of its log."""
@@ -191,10 +194,18 @@ def answers(url: str, timeout: float = 1.0) -> bool:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Give a TCP port of a loopback address on which nothing listens now."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """Give a TCP port of a loopback address on which nothing listens now.
+
+    It is one that the kernel gives to nobody by itself, so that no connection takes it before the program is started.
+
+    Raises:
+        OSError: none was found.
+    """
+    for port in random.sample(_FREE_PORTS, 100):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise OSError(f"no free port at {host}")
 
 
 @contextmanager
