@@ -20,6 +20,7 @@ from generator.cli.options import (
     read_version,
 )
 from generator.cli.report import BROKEN_PIPE, UNUSABLE, Progress, print_data, print_differences, print_written
+from generator.cli.verify import verify
 
 if TYPE_CHECKING:
     from generator.tree import Changes
@@ -50,7 +51,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 --check found differences, 2 something given can't be used, 3 a bug of ours.",
+    epilog="Exit codes: 0 fine, 1 --check or verify found something, 2 something given can't be used, 3 a bug of ours.",
 )
 @click.version_option(__version__, prog_name="sidecert", message="%(prog)s %(version)s")
 def cli() -> None:
@@ -200,6 +201,9 @@ def values(environment: str, origin: bool, form: str | None, **where: Any) -> No
 def schema(**where: Any) -> None:
     """Print the JSON Schema of values, with what the project's own variants add."""
     print_data(Folders(**where).workspace().schema().document, "json")
+
+
+cli.add_command(verify)
 
 
 @cli.command(
