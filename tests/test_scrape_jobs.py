@@ -179,6 +179,38 @@ def test_prometheus_own_pod_is_left_to_the_job_of_its_name(variant):
     assert scrape(variant, own.injected(merge=False)) == []
 
 
+OWN_AGENT = Pod(
+    "prometheus-prometheus-0",
+    "monitoring",
+    labels={"app.kubernetes.io/name": "prometheus", "operator.prometheus.io/name": "prometheus"},
+    containers=(Container("prometheus", (Port(9090, "http-web"),)), Container("config-reloader", (Port(8080, "rw"),))),
+)
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["native", "classic"])
+def test_the_agent_beside_prometheus_is_scraped_once_by_the_operators(family, native):
+    ip, host = family
+    own = OWN_AGENT._replace(ip=ip).injected(native=native, merge=False)
+    elsewhere = own._replace(namespace="shop")
+    another = own._replace(labels={**own.labels, "operator.prometheus.io/name": "another"})
+    target = only(scrape({"variant": "operator"}, own, elsewhere, another))
+    assert target.url == f"http://{host}:15020/stats/prometheus"
+    assert target.labels.items() >= {"job": "istio-agent", "pod": "prometheus-prometheus-0"}.items()
+
+
+@pytest.mark.parametrize("variant_name", ["plain", "manual"])
+def test_the_agent_beside_prometheus_is_scraped_over_the_loopback_address(variant_name):
+    job = next(job for job in jobs({"variant": variant_name}) if job["job_name"] == "istio-agent")
+    assert job["static_configs"] == [{"targets": ["localhost:15020"]}]
+    assert job["metrics_path"] == "/stats/prometheus"
+    assert "scheme" not in job
+
+
+def test_where_there_is_no_agent_none_is_scraped(merged_variant):
+    assert [job["job_name"] for job in jobs(merged_variant) if "agent" in job["job_name"]] == []
+    assert scrape(merged_variant, OWN_AGENT.injected(merge=False)) == []
+
+
 # ------------------------------------------------------------------------------------------------ ports and containers
 
 
