@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from generator.errors import InputError
+from generator.errors import InputError, Problem
 from generator.resource import Resource
 from generator.verify import comparing, targets
 from generator.verify.client import Access, AskError, Client, NotOfferedError, check_secret, check_token, read_secret
@@ -72,6 +72,9 @@ def verify(access: Access, environment: str = "", resources: Iterable[Resource] 
     active = _list(answer.data, "activeTargets")
     version = str(_map(_optional(client, "status/buildinfo")).get("version", ""))
     configuration = _configuration(client, notes)
+    if should and configuration is None:
+        hint = f"ask without {environment}, or ask Prometheus itself, without what stands before it"
+        raise AskError(Problem(f"{client.base}: its configuration isn't shown, so it can't be compared", hint=hint))
     runtime = _map(_optional(client, "status/runtimeinfo"))
     pools = _map(_optional(client, "scrape_pools")).get("scrapePools")
     running = targets.Running(
@@ -119,6 +122,8 @@ def _optional(client: Client, question: str) -> Any:
 def _rules(client: Client, should: Expected | None, notes: list[str]) -> list[Finding]:
     """What is wrong with rules and alerts."""
     data = _optional(client, "rules")
+    if data is None and should and should.rules:
+        return [comparing.rules_hidden(should.rules)]
     if data is None:
         notes.append(_NO_RULES_IN_AGENT)
         return []
@@ -134,7 +139,7 @@ def _discovered(client: Client) -> dict[str, int]:
 
     try:
         page = client.text("/metrics")
-    except NotOfferedError:
+    except (NotOfferedError, AskError):  # good to know, no more
         return {}
     lines = re.findall(r"^prometheus_sd_discovered_targets\{([^}\n]*)\} (\d+)", page, re.MULTILINE)
     found = {}
@@ -157,8 +162,6 @@ def _settled(runtime: Mapping[str, Any], clock: float) -> bool:
 def _job_notes(running: targets.Running, states: list[JobState]) -> list[str]:
     """What is no fault, but worth knowing."""
     notes = []
-    if not running.settled:
-        notes.append("its configuration was loaded seconds ago: jobs may still be being set up; ask again in a moment")
     empty = [state for state in states if not state.targets and state.pool is not False]
     if empty and running.settled:
         told = [f"{state.name} ({state.found} found, none kept)" if state.found else state.name for state in empty]

@@ -175,16 +175,20 @@ class Client:
 
     def _read(self, response: HTTPResponse) -> bytes:
         """Read an answer, in the time that there is as a whole: a server that drips must not hold us up."""
+        from http.client import IncompleteRead
+
         deadline = time.monotonic() + self._access.timeout
         parts: list[bytes] = []
         size = 0
-        while part := response.read1(_CHUNK) if hasattr(response, "read1") else response.read(_CHUNK):
+        while part := response.read1(_CHUNK):
             parts.append(part)
             size += len(part)
             if time.monotonic() > deadline:
                 raise TimeoutError
             if size > MOST_BYTES:
                 raise self._error(f"the answer is larger than {MOST_BYTES >> 20} MiB", "is this the right URL?")
+        if response.length:
+            raise IncompleteRead(b"", response.length)
         return b"".join(parts)
 
     def _make_opener(self) -> OpenerDirector:
@@ -268,8 +272,9 @@ class Client:
         """Tell why no answer came."""
         import socket
         import ssl
+        from urllib.error import URLError
 
-        reason = getattr(error, "reason", error)
+        reason = error.reason if isinstance(error, URLError) else error
         host, port = self.base.hostname, _port(self.base)
         if isinstance(reason, TimeoutError):
             hint = "is a firewall or a NetworkPolicy in between? or give more with --timeout"
@@ -283,9 +288,9 @@ class Client:
         if isinstance(reason, ssl.SSLError):
             return self._no_tls(reason)
         if isinstance(reason, ConnectionError):
-            hint = "does it speak https there, want a client's certificate (--cert-file), or demand mTLS of a mesh?"
+            hint = "does it speak https there, or demand a client's certificate (--cert-file), as a mesh does?"
             return self._error("it closed the connection without an answer", hint)
-        told = self._quoted(getattr(reason, "strerror", None) or str(reason))
+        told = self._quoted(reason.strerror or str(reason) if isinstance(reason, OSError) else str(reason))
         return self._error(f"it can't be reached ({told})", "is the host right, and is there a route to it?")
 
     def _no_tls(self, error: ssl.SSLError) -> AskError:
@@ -302,7 +307,8 @@ class Client:
             return self._error(f"it refuses the client's certificate ({reason})", "give another with --cert-file")
         if reason in {"wrong version number", "record layer failure", "http request"}:
             return self._error("it doesn't speak https there", f"give http://{self.base.netloc}{self.base.path}")
-        return self._error(f"TLS fails ({reason or 'the connection was closed'})", "does it speak https there?")
+        hint = "does it speak https there, or demand a client's certificate (--cert-file), as a mesh does?"
+        return self._error(f"TLS fails ({reason or 'the connection was closed'})", hint)
 
     def _no_http(self, error: Exception) -> AskError:
         """Tell of an answer that is no HTTP."""
@@ -370,13 +376,13 @@ def _checked_url(url: str) -> _Base:
         port = parts.port
     except ValueError:
         raise AskError(Problem("--url is no web address", hint=example)) from None
-    if "@" in parts.netloc:
+    if "@" in url:
         hint = "a command line is no place for them: give --username and --password-file"
         raise AskError(Problem("--url holds a user's name or password", hint=hint))
+    if "?" in url or "#" in url:
+        raise AskError(Problem("--url holds a query (?) or a fragment (#)", hint=example))
     if parts.scheme not in {"http", "https"} or not parts.hostname or not _plain(url.strip()):
         raise AskError(Problem(f"--url: {_printable(url)} is no web address", hint=example))
-    if parts.query or parts.fragment:
-        raise AskError(Problem("--url holds a query (?) or a fragment (#)", hint=example))
     path = re.sub(r"(/(graph|targets|query|api(/v1)?))?/*$", "", parts.path)  # copied from a browser
     return _Base(parts.scheme, parts.netloc, path, parts.hostname, port)
 

@@ -33,10 +33,10 @@ _BY_OPERATOR = (
     "The Operator has not taken the monitor: its labels don't fit the selectors of the Prometheus resource, it is "
     "refused (kubectl get events), or this is another Prometheus."
 )
-_DISCOVERY = "Prometheus shows the configuration that it runs with under Status, Configuration"
+_SHOWN_UNDER = "Prometheus shows the configuration that it runs with under Status, Configuration"
 
 _JOB_MISSING = Cause(
-    "job-missing", Step.CONFIGURATION, "Jobs that are rendered don't run", _NOT_LOADED, _LOAD, _DISCOVERY
+    "job-missing", Step.CONFIGURATION, "Jobs that are rendered don't run", _NOT_LOADED, _LOAD, _SHOWN_UNDER
 )
 _JOB_EXTRA = Cause(
     "job-extra",
@@ -44,7 +44,7 @@ _JOB_EXTRA = Cause(
     "Jobs run that are not rendered",
     "Somebody added them by hand, or this Prometheus runs another environment.",
     "Add them under scrape.extraJobs, or apply what is rendered. Is it the right environment?",
-    _DISCOVERY,
+    _SHOWN_UNDER,
 )
 _DIFFERENT = Cause(
     "configuration-different",
@@ -52,7 +52,7 @@ _DIFFERENT = Cause(
     "The configuration that runs is not the rendered one",
     _NOT_LOADED + " Or somebody changed it by hand.",
     _LOAD,
-    _DISCOVERY,
+    _SHOWN_UNDER,
 )
 _RULES_MISSING = Cause(
     "rules-missing",
@@ -144,6 +144,13 @@ def _told(differences: Iterable[Difference]) -> tuple[str, ...]:
     lines = [str(difference) for difference in differences]
     more = len(lines) - _MOST_DIFFERENCES
     return (*lines[:_MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else []))
+
+
+def rules_hidden(rendered: Mapping[str, tuple[str, ...]]) -> Finding:
+    """Rules are rendered, and Prometheus shows none at all."""
+    cause = "This Prometheus evaluates no rules (agent mode), or doesn't show them."
+    names = [f"{group}: {name}" for group, rules in rendered.items() for name in rules]
+    return Finding(_RULES_MISSING._replace(cause=cause), len(names), "rule", (), (), tuple(names[: 2 * MOST_EXAMPLES]))
 
 
 def compare_rules(groups: Iterable[Tree], rendered: Mapping[str, tuple[str, ...]] | None) -> Iterator[Finding]:

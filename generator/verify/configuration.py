@@ -36,6 +36,8 @@ _JOB_DEFAULTS: Tree = {
     "follow_redirects": "true",
     "enable_http2": "true",
 }
+#: In milliseconds.
+_GLOBAL_DEFAULTS: Tree = {"scrape_interval": "60000", "scrape_timeout": "10000"}
 #: The same in a discovery, which has its own HTTP client.
 _DISCOVERY_DEFAULTS: Tree = {"follow_redirects": "true", "enable_http2": "true"}
 _RULE_DEFAULTS: Tree = {"separator": ";", "regex": "(.*)", "replacement": "$1", "action": "replace"}
@@ -113,19 +115,24 @@ def compare_job(rendered: Tree, running: Tree, overall: tuple[Tree, Tree], ignor
 
 def compare_settings(rendered: Tree, running: Tree) -> list[Difference]:
     """Compare what is rendered of a section such as ``global``; what the running side has beyond it doesn't count."""
-    left, right = _normal(rendered, ""), _normal(running, "")
+    left, right = _normal(rendered, "") or {}, _normal(running, "") or {}
     shared = {name: right[name] for name in left if name in right}
     return [entry for entry in _differences("", left, shared) if "$" not in entry.rendered]  # expanded when loaded
 
 
 def _normal_job(job: Tree, overall: Tree) -> dict[str, Any]:
-    """A job in the form for comparing: intervals resolved, defaults gone."""
-    interval = job.get("scrape_interval") or overall.get("scrape_interval") or "1m"
-    timeout = job.get("scrape_timeout") or overall.get("scrape_timeout") or "10s"
-    shortest = min((interval, timeout), key=lambda text: int(_milliseconds(str(text)) or 0))
-    full = {**job, "scrape_interval": interval, "scrape_timeout": job.get("scrape_timeout") or shortest}
-    normal: dict[str, Any] = _normal(full, "")
-    return {name: value for name, value in normal.items() if _JOB_DEFAULTS.get(name) != value}
+    """A job in the form for comparing: without defaults, and without what it takes over from ``global``."""
+    normal: dict[str, Any] = _normal(job, "") or {}
+    shared = {**_GLOBAL_DEFAULTS, **(_normal(overall, "") or {})}
+    inherited = {name: shared[name] for name in _GLOBAL_DEFAULTS}
+    interval = normal.get("scrape_interval", inherited["scrape_interval"])
+    inherited["scrape_timeout"] = min(interval, inherited["scrape_timeout"], key=_number)
+    defaults = {**_JOB_DEFAULTS, **inherited}
+    return {name: value for name, value in normal.items() if defaults.get(name) != value}
+
+
+def _number(milliseconds: str) -> int:
+    return int(milliseconds) if milliseconds.isdigit() else 0
 
 
 def _normal(value: Any, key: str) -> Any:

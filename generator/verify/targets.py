@@ -68,13 +68,31 @@ _NOTHING_SCRAPED = Cause(
 )
 
 
+_SETTLING = Cause(
+    "settling",
+    Step.POOL,
+    "Jobs have not been set up yet",
+    "Prometheus loaded its configuration a few seconds ago, and sets up jobs every 5 seconds.",
+    "Ask again in a moment.",
+    "prometheus scrape/manager.go",
+)
+_NO_TARGETS = Cause(
+    "no-targets",
+    Step.DISCOVERY,
+    "Prometheus has no target at all",
+    "No job is configured, or none finds anything.",
+    "Is it the right Prometheus? See Status, Service discovery.",
+    "Prometheus lists what it scrapes under Status, Targets",
+)
+
+
 def job_states(running: Running) -> list[JobState]:
     """Count each job's targets; those of the configuration first, in its order."""
     counts: dict[str, Counter[str]] = {
         name: Counter() for name in [*(running.jobs or {}), *sorted(running.pools or ())]
     }
     for target in running.targets:
-        counts.setdefault(job_of(target), Counter())[str(target.get("health"))] += 1
+        counts.setdefault(job_of(target), Counter())[_health(target)] += 1
     return [
         JobState(
             name,
@@ -97,8 +115,10 @@ def job_of(target: Tree) -> str:
 def find(running: Running, states: Iterable[JobState]) -> Iterator[Finding]:
     """Find what is wrong with jobs and targets."""
     states = list(states)
-    yield from _missing_pools(running, states)
-    yield from _empty_discovery(running, states)
+    found = [*_missing_pools(running, states), *_empty_discovery(running, states)]
+    if not found and not running.targets:
+        found.append(Finding(_NO_TARGETS, 0, "target"))
+    yield from found
     fresh = [state for state in states if state.unknown and not state.up + state.down]
     if fresh:
         names = tuple(state.name for state in fresh)
@@ -107,7 +127,12 @@ def find(running: Running, states: Iterable[JobState]) -> Iterator[Finding]:
 
 
 def _missing_pools(running: Running, states: list[JobState]) -> Iterator[Finding]:
-    if running.jobs is None or not running.settled:
+    if running.jobs is None:
+        return
+    if not running.settled:
+        waiting = tuple(state.name for state in states if state.name in running.jobs and state.pool is False)
+        if waiting:
+            yield Finding(_SETTLING, len(waiting), "job", waiting)
         return
     known = [state.name for state in states if state.name in running.jobs and state.pool is False]
     elsewhere = any(state.targets for state in states)
@@ -147,7 +172,7 @@ def _failing(running: Running) -> Iterator[Finding]:
     """Group what is down by its cause."""
     groups: dict[Cause, list[Tree]] = {}
     for target in running.targets:
-        if target.get("health") == "down":
+        if _health(target) == "down":
             groups.setdefault(explain(_error(target), _circumstances(target, running)), []).append(target)
     for cause, targets in groups.items():
         messages = Counter(_short(_error(target)) for target in targets)
@@ -159,6 +184,12 @@ def _failing(running: Running) -> Iterator[Finding]:
             tuple(message for message, _ in messages.most_common(MOST_EXAMPLES)),
             tuple(_named(target) for target in targets[:MOST_EXAMPLES]),
         )
+
+
+def _health(target: Tree) -> str:
+    """``up``, ``down`` or ``unknown``; victoria-metrics calls a target down that it hasn't scraped yet."""
+    health = str(target.get("health"))
+    return "unknown" if health == "down" and not _error(target) else health
 
 
 def _error(target: Tree) -> str:
