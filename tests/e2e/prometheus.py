@@ -266,6 +266,7 @@ class Prometheus(Scraper):
                 "--log.level=debug",  # so that the log tells why a scrape failed
             ],
             folder / "prometheus.log",
+            name="prometheus",
             environment={"POD_NAME": pod_name},
         )
         self.process.wait_for_url(f"{self.url}/-/ready")
