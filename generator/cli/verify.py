@@ -14,7 +14,7 @@ from generator.cli.report import count, print_data
 
 if TYPE_CHECKING:
     from generator.resource import Resource
-    from generator.verify import Access, Finding, JobState, Report
+    from generator.verify import Finding, JobState, Report
 
 _WIDTH = 100
 _ENVIRONMENT = "SIDECERT_"
@@ -90,10 +90,9 @@ def verify(
         resources = Builder(Folders(**where).workspace(), ()).resources(environment)[1]
     report = ask(access, environment or "", resources)
     if form == "json":
-        print_data(_masked(report.as_data(), access), "json")
+        print_data(report.as_data(), "json")
     else:
-        for line in _lines(report):
-            sys.stdout.write(f"{access.masked(line)}\n")
+        sys.stdout.writelines(f"{line}\n" for line in _lines(report))
     return 1 if report.findings else 0
 
 
@@ -125,15 +124,6 @@ def _password(path: str | None) -> str:
 
     name = _variable("PASSWORD")
     return read_secret("--password-file", path) if path else check_secret(name, os.environ.get(name, ""))
-
-
-def _masked(data: Any, access: Access) -> Any:
-    """JSON data without secrets; the keys are ours."""
-    if isinstance(data, dict):
-        return {key: _masked(value, access) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_masked(value, access) for value in data]
-    return access.masked(data) if isinstance(data, str) else data
 
 
 def _lines(report: Report) -> Iterator[str]:

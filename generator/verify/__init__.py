@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from generator.errors import InputError, Problem
 from generator.resource import Resource
@@ -94,7 +94,16 @@ def verify(access: Access, environment: str = "", resources: Iterable[Resource] 
     findings += _rules(client, should, notes)
     notes += _job_notes(running, states)
     findings.sort(key=lambda finding: (finding.cause.step, -finding.number))  # within a step, what concerns most
-    return Report(str(client.base), version, environment, tuple(states), tuple(findings), tuple(notes))
+    report = Report(str(client.base), version, environment, tuple(states), tuple(findings), tuple(notes))
+    return cast("Report", _masked(report, access))
+
+
+def _masked(value: Any, access: Access) -> Any:
+    """A report in which the other side's echoes of our secrets are masked."""
+    if isinstance(value, tuple):
+        parts = [_masked(part, access) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return access.masked(value) if isinstance(value, str) else value
 
 
 def _configuration(client: Client, notes: list[str]) -> Mapping[str, Any] | None:
