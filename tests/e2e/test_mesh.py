@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from cryptography import x509
 from tests.e2e.agent import CHAIN, KEY, ROOT, Agent
 from tests.e2e.applications import Applications, Asked
 from tests.e2e.certificates import Authority, Credentials
+from tests.e2e.discovery import as_modelled
 from tests.e2e.envoy import ISTIO_ALPN, Mesh
 from tests.e2e.pods import (
     AGENT_PORT,
@@ -44,6 +46,7 @@ from tests.e2e.processes import (
     claimed_network,
     free_port,
 )
+from tests.scraping import scrape
 
 #: What an HTTP/2 client begins with: the preface, and an empty SETTINGS frame.
 H2_START = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
@@ -357,14 +360,22 @@ def test_nothing_listens_in_a_pod_that_has_ended(pod):
 # ----------------------------------------------------------------------------------------------------- many, and time
 
 
-def test_the_mesh_starts_within_three_seconds(tmp_path, authority):
+def test_the_mesh_starts_within_three_seconds_of_processor_time(tmp_path, authority):
     with claimed_network() as network:
         pods = scenario(network) + many(500, network)
-        start = time.monotonic()
+        start = time.process_time()
         with Mesh(pods, tmp_path, authority) as mesh:
-            took = time.monotonic() - start
+            own = time.process_time() - start
+            assert mesh.envoy
+            took = own + processor_time(mesh.envoy.pid)
             assert answers(f"{mesh.admin_url}/ready")
-    assert took < 3, f"{took:.2f} s"
+    assert took < 3, f"{took:.2f} s"  # a clock on the wall would tell of the other tests
+
+
+def processor_time(pid: int) -> float:
+    """Give the seconds that a process has computed."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_five_hundred_pods_are_scraped_again_and_again(tmp_path, authority, member):
@@ -372,14 +383,14 @@ def test_five_hundred_pods_are_scraped_again_and_again(tmp_path, authority, memb
         targets = [(pod, urlsplit(url)) for pod in mesh.pods for job, url in pod.expected.items() if "envoy" not in job]
         assert len(targets) == 500
 
-        def scrape(number: int) -> int:
+        def scrape_one(number: int) -> int:
             pod, url = targets[number % 500]
             get = member.get if url.scheme == "https" else get_in_cleartext
             return get(pod, url.port or 0, url.path).status
 
         with ThreadPoolExecutor(16) as scrapers:
-            assert set(scrapers.map(scrape, range(1500))) == {200}
-        assert {mesh.applications.answered(pod) for pod in mesh.pods} == {3}
+            assert set(scrapers.map(scrape_one, range(1000))) == {200}
+        assert {mesh.applications.answered(pod) for pod in mesh.pods} == {2}
 
 
 def test_two_meshes_run_side_by_side(mesh, tmp_path, authority, member):
@@ -401,16 +412,18 @@ def test_no_two_pods_share_an_address_or_a_name(mode):
     assert len({(pod.namespace, pod.name) for pod in pods}) == len(pods)
 
 
-def test_what_is_expected_follows_the_environment():
-    pods = scenario(16)
-
-    def jobs(**environment: bool) -> set[str]:
-        return {job for job, _ in expected_targets(pods, **environment)}
-
-    assert jobs() == {"istio-mtls", "istio-merged", "kubernetes-pods", "istiod"}
-    assert jobs(certificates=False, secure_ports=True) == {"istio-merged", "kubernetes-pods", "istiod"}
-    assert jobs(secure_ports=True) - jobs() == {"istio-secure-merged", "istio-secure-envoy"}
-    assert jobs(envoy_stats=True) - jobs() == {"envoy-stats"}
+@pytest.mark.parametrize("mode", ["STRICT", "PERMISSIVE"])
+@pytest.mark.parametrize("envoy_stats", [False, True], ids=["", "Envoy's statistics"])
+@pytest.mark.parametrize("secure_ports", [False, True], ids=["", "secure ports"])
+@pytest.mark.parametrize("variant", ["plain", "manual", "operator", "merged"])
+def test_what_is_expected_of_the_pods_is_what_the_rendered_jobs_find(variant, secure_ports, envoy_stats, mode):
+    certificates = variant != "merged"
+    scrape_values = {"envoyStats": {"enabled": envoy_stats}, "securePorts": {"enabled": secure_ports and certificates}}
+    overlay = {"variant": variant, "istio": {"version": "1.31.0", "mtlsMode": mode}, "scrape": scrape_values}
+    pods = scenario(16, mode) + many(10, 16, mode)
+    found = scrape(overlay, *map(as_modelled, pods))
+    expected = expected_targets(pods, certificates=certificates, secure_ports=secure_ports, envoy_stats=envoy_stats)
+    assert sorted((target.job_label.rpartition("/")[2], target.url) for target in found) == sorted(expected)
 
 
 # ------------------------------------------------------------------------------------------- the agent's three files
@@ -610,3 +623,14 @@ def test_applications_without_a_proxy_are_served_at_their_own_addresses():
             assert get_in_cleartext(pods[0], 8080).status == 200
             assert get_in_cleartext(pods[1], 9999).status == 200
             assert applications.answered(pods[0]) == 1
+
+
+def test_applications_that_end_close_the_connections_that_are_kept_open():
+    with claimed_network() as network:
+        target = outside("node-exporter", f"127.{network}.0.1")
+        with Applications([target]):
+            connection = socket.create_connection((target.ip, 8080), timeout=5)
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: lab\r\n\r\n")
+            assert b"200 OK" in connection.recv(4096)
+        with connection, suppress(ConnectionResetError):
+            assert connection.recv(4096) == b""
