@@ -30,7 +30,7 @@ class Finding(NamedTuple):
             "key": cause.key,
             "step": cause.step.name.lower(),
             "title": cause.title,
-            "count": self.number,
+            "number": self.number,
             "of": self.what,
             "jobs": list(self.jobs),
             "says": list(self.says),
