@@ -9,5 +9,5 @@ import os
 EXAMPLES = int(os.environ.get("SIDECERT_EXAMPLES", "300"))
 
 #: Random environments of each variant that each Helm renders, and as many hostile ones: a minute on two cores.
-#: ``SIDECERT_EXAMPLES=3000``, or this one at 1000, is the full run: ten minutes.
+#: ``SIDECERT_EXAMPLES=3000``, or this one at 1000, is the full run: a quarter of an hour.
 HELM_EXAMPLES = int(os.environ.get("SIDECERT_HELM_EXAMPLES", str(-(-EXAMPLES // 3))))

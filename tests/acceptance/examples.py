@@ -10,7 +10,6 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from generator.build import build
-from generator.tree import OutputTree
 from generator.workspace import open_workspace
 from tests.rendering import as_yaml
 from tests.samples import FORMS
@@ -68,16 +67,13 @@ def _short_run(
 def write_output(project: Path, forms: tuple[str, ...] = ("manifests", "kustomize")) -> Path:
     """Render all environments of a project into a folder ``output`` of it."""
     workspace = open_workspace(str(project))
-    write_files(build(workspace, workspace.environment_names(), forms), project / "output")
-    return project / "output"
-
-
-def write_files(tree: OutputTree, folder: Path) -> None:
-    """Write what was rendered into a folder."""
+    tree = build(workspace, workspace.environment_names(), forms)
+    output = project / "output"
     for files in tree.units.values():
         for name, content in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+            (output / name).write_bytes(content)
+    return output
 
 
 def write_project(folder: Path, variant: str, shared: dict[str, Any]) -> list[str]:

@@ -13,12 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from generator.build import build
 from generator.emit.chart_values import ValuesWriter
 from generator.emit.release import CHART, RELEASE_LABELS, chart_defaults
 from generator.yaml import block
 from tests import rendering
-from tests.acceptance.examples import write_files
 from tests.acceptance.test_kustomize import Resources, difference, resources
 from tests.tools import program
 
@@ -49,12 +47,6 @@ def rendered(version: str, *arguments: str | Path) -> str:
     assert not run.failed, run.err
     assert run.err == ""
     return run.out
-
-
-def write_chart(folder: Path) -> Path:
-    """Write this project's chart into a folder, and give the chart's folder."""
-    write_files(build(rendering.project(), (), ("helm",)), folder)
-    return folder / "helm" / CHART
 
 
 def environment_values(overlay: Tree) -> dict[str, Any]:
