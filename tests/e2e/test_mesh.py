@@ -537,6 +537,12 @@ def test_a_program_that_ignores_the_request_to_end_is_killed_with_its_children(t
     assert process.exit_code == -9
 
 
+def test_a_program_is_asked_to_end_before_it_is_killed(tmp_path):
+    with Process(["sh", "-c", "trap 'exit 5' TERM; echo here; sleep 60 & wait"], tmp_path / "log") as process:
+        process.wait_until(lambda: bool(process.tail()), what="talking")
+    assert process.exit_code == 5
+
+
 def test_a_program_ends_when_the_test_run_is_killed(tmp_path):
     script = (
         "import sys, time; from pathlib import Path; from tests.e2e.processes import Process\n"
