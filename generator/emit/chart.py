@@ -25,6 +25,7 @@ from generator.staging import (
     alternatives,
     any_of,
     block_if,
+    closed,
     laid_out,
     quoted,
 )
@@ -153,7 +154,8 @@ class _Compiled:
                 except InputError as error:
                     self._found.update(dict.fromkeys(error.problems))
                     continue
-                for conditions, inner in alternatives(nodes):
+                for conditions, body in alternatives(nodes):
+                    inner = closed(body)
                     bodies.setdefault(laid_out(inner), _Body(inner, {})).where.setdefault(variant, []).append(
                         conditions
                     )

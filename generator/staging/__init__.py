@@ -16,7 +16,17 @@ from jinja2.runtime import Context
 from generator.errors import GeneratorError, Location, Problem
 from generator.render.loading import Lookup, TemplateError, TemplateLoader
 from generator.schema.document import Node as SchemaNode
-from generator.staging.gotemplate import LayoutError, Marks, Node, all_of, alternatives, any_of, block_if, laid_out
+from generator.staging.gotemplate import (
+    LayoutError,
+    Marks,
+    Node,
+    all_of,
+    alternatives,
+    any_of,
+    block_if,
+    closed,
+    laid_out,
+)
 from generator.staging.symbol import ROOT, StagingError, Symbol, quoted
 from generator.staging.transform import SymbolicEnvironment
 from generator.staging.types import FILLED_STRING, Types
@@ -31,6 +41,7 @@ __all__ = [
     "alternatives",
     "any_of",
     "block_if",
+    "closed",
     "laid_out",
     "quoted",
 ]

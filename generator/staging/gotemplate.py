@@ -139,6 +139,44 @@ def alternatives(nodes: Sequence[Node]) -> list[tuple[tuple[str, ...], list[Node
     return found + [((*denied, *more), body) for more, body in alternatives(block.other)]
 
 
+#: Helm trims white space at both ends of each document it has rendered, some of which may belong to a string.
+_CLOSING = "# The end, for Helm to trim: white space above may be part of a string.\n"
+
+
+def closed(nodes: Sequence[Node]) -> list[Node]:
+    """Let no document end in a tree of values, whose last line may be a string that ends in white space."""
+    found = list(nodes)
+    last = next((number for number in range(len(found) - 1, -1, -1) if not _is_blank(found[number])), None)
+    if last is None:
+        return found
+    node = found[last]
+    if isinstance(node, Block) and (node.mark.kind == "indent" or _begins_document(node)):
+        found[last] = node._replace(body=closed(node.body))
+    elif _ends_in_tree(node):
+        found[last + 1 :] = [] if isinstance(node, Block) else ["\n"]
+        found.append(_CLOSING)
+    return found
+
+
+def _is_blank(node: Node) -> bool:
+    return isinstance(node, str) and not node.strip()
+
+
+def _begins_document(block: Block) -> bool:
+    """Say whether each round of a loop begins a document of its own."""
+    first = block.body[0] if block.body else None
+    return block.mark.kind == "range" and isinstance(first, str) and first.lstrip().startswith("---")
+
+
+def _ends_in_tree(node: Node) -> bool:
+    if isinstance(node, Print):
+        return node.mark.kind == "yaml" and bool(node.mark.go)
+    if isinstance(node, str):
+        return False
+    bodies = ([one for one in body if not _is_blank(one)] for body in (node.body, node.other))
+    return any(_ends_in_tree(body[-1]) for body in bodies if body)
+
+
 def all_of(conditions: Sequence[str]) -> str:
     """Spell in Go that conditions hold together; nothing for none."""
     return _joined("and", conditions)

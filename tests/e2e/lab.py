@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from generator.resource import Resource
 from tests.e2e.agent import Agent
 from tests.e2e.certificates import Authority, Credentials
 from tests.e2e.envoy import Mesh
@@ -26,6 +29,38 @@ OWN_JOBS = ("prometheus", "istio-agent")
 IDENTITY = ("monitoring", "prometheus")
 
 
+class OwnAgent:
+    """The agent beside Prometheus, as far as it can be asked: its metrics in plain text."""
+
+    def __init__(self) -> None:
+        """Begin to answer."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _AgentMetrics)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _AgentMetrics(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b'istio_agent_cert_expiry_seconds{resource_name="default"} 86000\n'
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
 class Lab:
     """Pods behind a real Envoy, an agent that keeps a certificate fresh, and any number of Prometheuses.
 
@@ -39,6 +74,7 @@ class Lab:
         *,
         every: float | None = None,
         issue: Callable[[Authority], Credentials] | None = None,
+        directory: str = "certificates",
         **agent: Any,
     ) -> None:
         """Say what to run.
@@ -48,13 +84,15 @@ class Lab:
             pods: makes the pods of a loopback network, given by its number.
             every: seconds between two rotations of Prometheus' certificate; None writes one and leaves it.
             issue: makes Prometheus' certificate, given the mesh's authority; a good one by default.
+            directory: where the agent writes; Prometheus reads ``certificates``.
             agent: more for the ``Agent``.
         """
         self.folder = folder
         self.authority = Authority()
         self.certificates = folder / "certificates"
+        self.certificates.mkdir()
         make = issue or (lambda authority: authority.workload(*IDENTITY))
-        self.agent = Agent(self.certificates, lambda: make(self.authority), every=every, **agent)
+        self.agent = Agent(folder / directory, lambda: make(self.authority), every=every, **agent)
         self.pods: list[Pod] = []
         self._make_pods = pods
         self._running = ExitStack()
@@ -65,19 +103,44 @@ class Lab:
             self.pods = list(self._make_pods(starting.enter_context(claimed_network())))
             self.mesh = starting.enter_context(Mesh(self.pods, self.folder / "mesh", self.authority))
             starting.enter_context(self.agent)
+            self.own_agent = starting.enter_context(OwnAgent()).address
             self._running = starting.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._running.close()
 
-    def prometheus(self, overlay: Overlay, pods: Sequence[Pod] | None = None) -> Prometheus:
-        """Start a Prometheus on what an overlay renders; it finds all pods unless others are given."""
+    def prometheus(
+        self, overlay: Overlay, pods: Sequence[Pod] | None = None, *, mistake: tuple[str, str] = ("", "")
+    ) -> Prometheus:
+        """Start a Prometheus on what an overlay renders; it finds all pods unless others are given.
+
+        Args:
+            overlay: the environment's values.
+            pods: what its discovery finds.
+            mistake: what to put in place of what in the rendered prometheus.yml, as a person may get it wrong.
+        """
         self._count += 1
         folder = self.folder / f"prometheus-{self._count}"
         folder.mkdir()
-        resources = render(lab_values(overlay, self.certificates))
-        return self._running.enter_context(Prometheus(resources, folder, self.pods if pods is None else pods))
+        resources = [_mistaken(resource, *mistake) for resource in self.resources(overlay)]
+        return self._running.enter_context(
+            Prometheus(resources, folder, self.pods if pods is None else pods, own_agent=self.own_agent)
+        )
+
+    def resources(self, overlay: Overlay) -> list[Resource]:
+        """Give what an overlay renders, with the lab's values over it."""
+        return render(lab_values(overlay, self.certificates))
+
+
+def _mistaken(resource: Resource, right: str, wrong: str) -> Resource:
+    """Put a mistake into prometheus.yml."""
+    text = resource.tree.get("data", {}).get("prometheus.yml", "")
+    if not right or not text:
+        return resource
+    assert right in text
+    data = {**resource.tree["data"], "prometheus.yml": text.replace(right, wrong)}
+    return resource._replace(tree={**resource.tree, "data": data})
 
 
 def of_pods(targets: Sequence[Target]) -> list[Target]:

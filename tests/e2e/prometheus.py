@@ -18,7 +18,7 @@ from tests import rendering
 from tests.e2e import discovery
 from tests.e2e.kubernetes import Service
 from tests.e2e.pods import Pod
-from tests.e2e.processes import Process, ProcessError, free_port
+from tests.e2e.processes import Process, ProcessError, bound_by_modes, free_port
 from tests.e2e.prometheus_operator import operator_config, operator_rule_files
 from tests.tools import program
 
@@ -255,16 +255,17 @@ class Prometheus(Scraper):
         self._addresses = {discovery.SELF: self.address, discovery.OWN_AGENT: own_agent}
         self._pods, self._services = tuple(pods), tuple(services)
         self._write(resources)
+        command = [
+            program("prometheus"),
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address={self.address}",
+            "--web.enable-lifecycle",
+            "--enable-feature=expand-external-labels",  # as Prometheus 3 does by itself
+            "--log.level=debug",  # so that the log tells why a scrape failed
+        ]
         self.process = Process(
-            [
-                program("prometheus"),
-                f"--config.file={folder}/prometheus.yml",
-                f"--storage.tsdb.path={folder}/data",
-                f"--web.listen-address={self.address}",
-                "--web.enable-lifecycle",
-                "--enable-feature=expand-external-labels",  # as Prometheus 3 does by itself
-                "--log.level=debug",  # so that the log tells why a scrape failed
-            ],
+            bound_by_modes(command),
             folder / "prometheus.log",
             name="prometheus",
             environment={"POD_NAME": pod_name},

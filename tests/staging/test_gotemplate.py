@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from generator.staging.gotemplate import Block, LayoutError, Mark, Marks, Node, all_of, alternatives, any_of, laid_out
+from generator.staging.gotemplate import (
+    Block,
+    LayoutError,
+    Mark,
+    Marks,
+    Node,
+    Print,
+    all_of,
+    alternatives,
+    any_of,
+    closed,
+    laid_out,
+)
 
 
 def under(go: str, body: list[Node], other: list[Node] | None = None) -> Block:
@@ -82,3 +94,30 @@ def test_blank_lines_are_kept_where_a_literal_block_may_hold_them():
 def test_a_block_that_leaves_its_line_is_refused():
     with pytest.raises(LayoutError, match=r"^a block begins in the middle of a line and goes on in the next$"):
         laid_out(["a: ", under(".x", ["\n  b: 1\n"])])
+
+
+TREE = Print(Mark("yaml", "toYaml .x"))
+END = "# The end, for Helm to trim: white space above may be part of a string.\n"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "after"),
+    [
+        (["a:\n  ", TREE, "\n"], ["a:\n  ", TREE, "\n", END]),
+        ([under(".y", ["a:\n  ", TREE, "\n"])], [under(".y", ["a:\n  ", TREE, "\n"]), END]),
+        ([under(".y", ["a: 1\n"])], [under(".y", ["a: 1\n"])]),
+        (["a:\n  ", TREE, "\nb: 1\n"], ["a:\n  ", TREE, "\nb: 1\n"]),
+        (
+            [Block(Mark("range", "$y := .y"), ["---\na:\n  ", TREE, "\n"], [])],
+            [Block(Mark("range", "$y := .y"), ["---\na:\n  ", TREE, "\n", END], [])],
+        ),
+        (
+            ["t: |\n", Block(Mark("indent", width=2, first=True), ["a:\n  ", TREE, "\n"], []), "\n"],
+            ["t: |\n", Block(Mark("indent", width=2, first=True), ["a:\n  ", TREE, "\n", END], []), "\n"],
+        ),
+        (["a: 1\n"], ["a: 1\n"]),
+        ([], []),
+    ],
+)
+def test_no_document_ends_in_a_tree_of_values(nodes: list[Node], after: list[Node]):
+    assert closed(nodes) == after
