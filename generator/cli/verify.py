@@ -194,9 +194,10 @@ def _job_lines(jobs: tuple[JobState, ...]) -> Iterator[str]:
     yield f"{'job':<{width}}  {'up':>5}  {'down':>5}  {'not yet':>7}"
     for job in jobs:
         line = f"{_plain(job.name):<{width}}  {job.up:>5}  {job.down:>5}  {job.unknown:>7}"
-        if job.pool is False:
+        missing = job.pool is False and job.found != 0
+        if missing:
             line += "  not running"
-        yield _styled(line, fg="red") if job.down or job.pool is False else line
+        yield _styled(line, fg="red") if job.down or missing else line
 
 
 def _plain(text: str) -> str:

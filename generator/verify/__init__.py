@@ -45,9 +45,10 @@ _RELOAD_FAILED = Cause(
     "reload-failed",
     Step.RELOAD,
     "Prometheus refuses its configuration file, and goes on with the former one",
-    "The file that lies in the pod now is not valid.",
+    "The file that lies in the pod now is not valid, or a certificate file that alerting or remote_write names isn't "
+    "there: unlike a scrape job's, these keep the whole configuration from being applied.",
     "See its log (error loading config), or promtool check config; then reload.",
-    "Prometheus keeps the last configuration that it could load",
+    "Prometheus keeps the last configuration that it could load (tried: Prometheus 2.42)",
 )
 _NO_RULES_IN_AGENT = "rules are not compared: this Prometheus evaluates none (agent mode), or doesn't show them"
 _OTHERS_NOT_COMPARED = "not compared: alerting and remote_write"
@@ -92,7 +93,7 @@ def verify(access: Access, environment: str = "", resources: Iterable[Resource] 
         findings += comparing.compare(should, configuration)
         notes.append(_OPERATOR_COMPARED if should.configuration is None else _OTHERS_NOT_COMPARED)
     findings += _rules(client, should, notes)
-    notes += _job_notes(running, states)
+    notes += _job_notes(running, states, findings)
     findings.sort(key=lambda finding: (finding.cause.step, -finding.number))  # within a step, what concerns most
     report = Report(str(client.base), version, environment, tuple(states), tuple(findings), tuple(notes))
     return cast("Report", _masked(report, access))
@@ -142,21 +143,21 @@ def _rules(client: Client, should: Expected | None, notes: list[str]) -> list[Fi
     return [*comparing.compare_rules(groups, should.rules if should else None), *found]
 
 
-def _discovered(client: Client) -> dict[str, int]:
-    """How many targets discovery finds for each job, before relabelling; from Prometheus' own metrics page."""
+def _discovered(client: Client) -> dict[str, int] | None:
+    """How many targets discovery finds for each job, before relabelling; None where the metrics page isn't shown."""
     import re
 
     try:
         page = client.text("/metrics")
     except (NotOfferedError, AskError):  # good to know, no more
-        return {}
+        return None
     lines = re.findall(r"^prometheus_sd_discovered_targets\{([^}\n]*)\} (\d+)", page, re.MULTILINE)
     found = {}
     for labels, number in lines:
         named = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels))
         if named.get("name") == "scrape" and "config" in named:
             found[named["config"]] = int(number)
-    return found
+    return found or None
 
 
 def _settled(runtime: Mapping[str, Any], clock: float) -> bool:
@@ -168,13 +169,14 @@ def _settled(runtime: Mapping[str, Any], clock: float) -> bool:
     return not clock or clock - loaded.timestamp() > _SETTLING
 
 
-def _job_notes(running: targets.Running, states: list[JobState]) -> list[str]:
+def _job_notes(running: targets.Running, states: list[JobState], findings: list[Finding]) -> list[str]:
     """What is no fault, but worth knowing."""
     notes = []
-    empty = [state for state in states if not state.targets and state.pool is not False]
-    if empty and running.settled:
-        told = [f"{state.name} ({state.found} found, none kept)" if state.found else state.name for state in empty]
-        notes.append(f"no pod wants to be scraped by: {', '.join(told)}")
+    told = {name for finding in findings for name in finding.jobs if finding.cause.step in {Step.POOL, Step.DISCOVERY}}
+    empty = [state for state in states if not state.targets and state.name not in told]
+    if empty:
+        words = [f"{state.name} ({state.found} found, none kept)" if state.found else state.name for state in empty]
+        notes.append(f"nothing to scrape for: {', '.join(words)}")
     waiting = sum(state.unknown for state in states if state.up or state.down)
     if waiting:
         notes.append(f"not scraped yet: {waiting} of {len(running.targets)} targets")

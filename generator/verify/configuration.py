@@ -63,6 +63,8 @@ _DELIBERATE = {
     "tls_config",
     "http_headers",
 }
+#: Of these kinds of discovery each has defaults of its own, so what they have beyond what is rendered doesn't count.
+_OTHER_DISCOVERY = re.compile(r"^(?!kubernetes_)\w+_sd_configs\[\d+\]$")
 _DURATIONS = re.compile(r"(_interval|_timeout|_age|_deadline|_limit_duration|_backoff)$")
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 _UNITS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
@@ -202,7 +204,8 @@ def _differences(path: str, left: Any, right: Any) -> Iterator[Difference]:
         return
     name = path.rpartition(".")[2].partition("[")[0]
     if isinstance(left, dict) and isinstance(right, dict):
-        for key in dict.fromkeys([*left, *right]):
+        filled = _OTHER_DISCOVERY.search(path)
+        for key in left if filled else dict.fromkeys([*left, *right]):
             yield from _differences(f"{path}.{key}" if path else key, left.get(key), right.get(key))
     elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
         for number, (one, other) in enumerate(zip(left, right, strict=True)):

@@ -18,14 +18,15 @@ class Running(NamedTuple):
     """What is known of the running Prometheus.
 
     ``jobs`` are the scrape jobs of its configuration by name, None where it doesn't show it. ``pools`` are those that
-    it has set up, None where it doesn't tell. ``found`` counts what discovery finds for a job. ``settled`` is False
+    it has set up, None where it doesn't tell. ``found`` counts what discovery finds for each job that it finds anything
+    for, None where that isn't known. ``settled`` is False
     while the configuration is so fresh that jobs may still be being set up.
     """
 
     targets: list[Tree]
     jobs: Mapping[str, Tree] | None = None
     pools: frozenset[str] | None = None
-    found: Mapping[str, int] = {}
+    found: Mapping[str, int] | None = None
     settled: bool = True
 
 
@@ -38,10 +39,14 @@ _MISSING = Cause(
     "when the job's targets change. holdApplicationUntilProxyStarts or a native sidecar puts the files there first.",
     "prometheus scrape/manager.go: error creating new scrape pool; no target, no up series (tried: Prometheus 2.42)",
 )
-_KNOWN = "Known: Prometheus has set up no scrape pool for it, so it has no target and no up series."
+_KNOWN = (
+    "Known: discovery finds targets for it, and Prometheus has set up no scrape pool, so there is no target and no up "
+    "series."
+)
 _NOT_KNOWN = (
-    "Known: it has no target. Whether it was set up Prometheus doesn't tell (it does since 2.42), so this is a guess: "
-    "it names certificate files, and other jobs have targets."
+    "Known: it has no target. Whether it was set up, and whether discovery finds anything for it, Prometheus doesn't "
+    "tell (scrape_pools since 2.42, /metrics), so this is a guess: it names certificate files, and other jobs have "
+    "targets."
 )
 _FILES_GUESS = (
     " Guessed: one of the files that its tls_config names was missing, unreadable or unfit when the configuration was "
@@ -57,6 +62,10 @@ _EMPTY_DISCOVERY = Cause(
     "kubectl auth can-i list pods --as system:serviceaccount:NAMESPACE:ACCOUNT; apply the rendered ClusterRole and "
     "ClusterRoleBinding.",
     "Kubernetes RBAC: without a binding discovery gets 403",
+)
+_EMPTY_OR_DROPPED = _EMPTY_DISCOVERY._replace(
+    title="No job that asks Kubernetes has a target",
+    cause="Prometheus doesn't tell here (/metrics) whether discovery finds anything. " + _EMPTY_DISCOVERY.cause,
 )
 _NOTHING_SCRAPED = Cause(
     "never-scraped",
@@ -100,7 +109,7 @@ def job_states(running: Running) -> list[JobState]:
             seen["down"],
             seen.total() - seen["up"] - seen["down"],
             None if running.pools is None else name in running.pools,
-            running.found.get(name),
+            None if running.found is None else running.found.get(name, 0),
         )
         for name, seen in counts.items()
     ]
@@ -127,19 +136,21 @@ def find(running: Running, states: Iterable[JobState]) -> Iterator[Finding]:
 
 
 def _missing_pools(running: Running, states: list[JobState]) -> Iterator[Finding]:
+    """Jobs that were not set up. Before Prometheus 3 a job for which discovery finds nothing isn't either."""
     if running.jobs is None:
         return
+    silent = [state for state in states if state.name in running.jobs and not state.targets and not state.pool]
     if not running.settled:
-        waiting = tuple(state.name for state in states if state.name in running.jobs and state.pool is False)
+        waiting = tuple(state.name for state in silent)
         if waiting:
             yield Finding(_SETTLING, len(waiting), "job", waiting)
         return
-    known = [state.name for state in states if state.name in running.jobs and state.pool is False]
-    elsewhere = any(state.targets for state in states)
+    known = [state.name for state in silent if state.pool is False and state.found]
+    elsewhere = any(state.targets for state in states if "static_configs" not in running.jobs.get(state.name, {}))
     guessed = [
         state.name
-        for state in states
-        if state.pool is None and elsewhere and not state.targets and files_of(running.jobs.get(state.name, {}))
+        for state in silent
+        if state.name not in known and state.found != 0 and elsewhere and files_of(running.jobs[state.name])
     ]
     for names, told in ((known, _KNOWN), (guessed, _NOT_KNOWN)):
         if names:
@@ -159,13 +170,10 @@ def files_of(job: Tree) -> list[str]:
 
 def _empty_discovery(running: Running, states: list[JobState]) -> Iterator[Finding]:
     """Every job that asks Kubernetes is empty: not the pods' doing."""
-    asking = [
-        state
-        for state in states
-        if (running.jobs or {}).get(state.name, {}).get("kubernetes_sd_configs") and state.pool is not False
-    ]
+    asking = [state for state in states if (running.jobs or {}).get(state.name, {}).get("kubernetes_sd_configs")]
     if len(asking) > 1 and running.settled and not any(state.targets or state.found for state in asking):
-        yield Finding(_EMPTY_DISCOVERY, len(asking), "job", tuple(state.name for state in asking))
+        cause = _EMPTY_DISCOVERY if running.found is not None else _EMPTY_OR_DROPPED
+        yield Finding(cause, len(asking), "job", tuple(state.name for state in asking))
 
 
 def _failing(running: Running) -> Iterator[Finding]:
