@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from generator.resource import Resource
 from tests.alerts.promtool import alerts, rule_groups
-from tests.rendering import problems, render
+from tests.rendering import ROOT, problems, render
 from tests.samples import FORMS
 from tests.tools import run
 
@@ -141,3 +142,9 @@ def test_a_job_that_is_watched_already_is_not_to_be_named_again(job):
 @pytest.mark.parametrize("job", ['a"} or vector(1) or up{job="b', "a\\", ""])
 def test_a_job_can_t_break_out_of_the_expression(job):
     assert problems({"alerting": {"expectedJobs": [job]}})
+
+
+def test_the_readme_lists_them_all_with_their_severities():
+    rows = re.findall(r"^\| `(\w+)` \| (warning|critical) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert set(rows) == {(rule["alert"], rule["labels"]["severity"]) for rule in alerts({})}
+    assert len(rows) == len(ALL)
