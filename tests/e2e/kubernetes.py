@@ -53,12 +53,9 @@ class Service(NamedTuple):
     annotations: Mapping[str, str] = {}
 
     def selects(self, pod: Pod) -> bool:
-        """Whether a pod stands behind it: running, with an address, in its namespace, with its labels."""
+        """Whether a pod stands behind it: running, in its namespace, with its labels."""
         return (
-            pod.namespace == self.namespace
-            and pod.phase == "Running"
-            and bool(pod.ip)
-            and self.selector.items() <= pod.labels.items()
+            pod.namespace == self.namespace and pod.phase == "Running" and self.selector.items() <= pod.labels.items()
         )
 
     def slices(self, pods: Iterable[Pod]) -> Iterator[EndpointSlice]:

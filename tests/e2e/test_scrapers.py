@@ -112,6 +112,7 @@ def handful(network: int) -> list[Pod]:
         pods.completed_job("migrate", f"{at}.14"),
         pods.not_to_be_scraped("private", f"{at}.15"),
         pods.invalid_port("mistaken", f"{at}.16"),
+        pods.outside("starting", "")._replace(phase="Pending", ready=False, expected={}),
     ]
 
 
@@ -447,6 +448,8 @@ def test_monitors_that_the_operator_rejects_make_no_job():
     resources = render(OPERATOR)
     undefined = operator_config(changed(resources, "PodMonitor", "batch", scrapeClass="none"))
     assert "podMonitor/monitoring/batch/0" not in by_name(undefined)
+    undefined = operator_config(changed(resources, "ServiceMonitor", "web", scrapeClass="none"))
+    assert "serviceMonitor/monitoring/web/0" not in by_name(undefined)
     files = [{"port": "http-metrics", "tlsConfig": {"caFile": "/ca"}}]
     naming = changed(resources, "ServiceMonitor", "web", endpoints=files)
     assert by_name(operator_config(naming))["serviceMonitor/monitoring/web/0"]["tls_config"] == {"ca_file": "/ca"}
@@ -460,6 +463,20 @@ def test_monitors_that_are_not_selected_make_no_job():
     other = {"matchLabels": {"prometheus": "another"}}
     config = operator_config(changed(resources, "Prometheus", "prometheus", serviceMonitorSelector=other))
     assert [name for name in by_name(config) if name.startswith("serviceMonitor")] == []
+
+
+def test_an_agent_gets_the_same_jobs_but_evaluates_nothing():
+    server, agent = (operator_config(render(merged(OPERATOR, {"operator": {"agent": one}}))) for one in (False, True))
+    assert list(by_name(agent)) == list(by_name(server))
+    assert ("rule_files" in server, "rule_files" in agent) == (True, False)
+    assert server["global"].keys() - agent["global"].keys() == {"evaluation_interval"}
+
+
+def test_a_scheme_may_be_written_in_capitals():
+    capitals = changed(
+        render(OPERATOR), "ServiceMonitor", "web", endpoints=[{"port": "http-metrics", "scheme": "HTTPS"}]
+    )
+    assert by_name(operator_config(capitals))["serviceMonitor/monitoring/web/0"]["scheme"] == "https"
 
 
 def test_what_the_lab_s_operator_does_not_know_is_an_error_and_never_left_out():
