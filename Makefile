@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .SILENT:
 .DELETE_ON_ERROR:
-.PHONY: help render test bench clean
+.PHONY: help render test bench lab clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +26,10 @@ test: $(VENV)/.installed-test $(VENV)/.installed-tools ## Check the style and th
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2
 
-bench: $(VENV)/.installed-test $(VENV)/.installed-tools ## Measure against kubectl kustomize
+lab: $(VENV)/.installed-test $(VENV)/.installed-tools ## Keep a mesh and its Prometheus up: make lab ENV=prod/eu-1
+	$(BIN)/python -m tests.e2e $(ENV)
+
+bench: $(VENV)/.installed-test $(VENV)/.installed-tools ## Measure against kubectl kustomize and helm
 	$(BIN)/python -m tests.bench
 
 clean: ## Remove what these commands installed and cached
@@ -51,6 +54,6 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-tools: tests/tools.py | $(BIN)/python
-	echo "Fetching kubectl, helm and promtool into $(VENV)/tools"
+	echo "Fetching kubectl, helm, prometheus and victoria-metrics into $(VENV)/tools"
 	$(BIN)/python -m tests.tools
 	touch $@
