@@ -114,8 +114,8 @@ def _configuration(client: Client, notes: list[str]) -> Mapping[str, Any] | None
     if isinstance(text, str):
         try:
             tree = load(text, "the running configuration")
-        except InputError:
-            tree = None
+        except InputError as error:
+            raise AskError(Problem(f"{client.base}: its configuration can't be read: {error.problems[0]}")) from None
     if isinstance(tree, dict):
         return tree
     notes.append("its configuration isn't shown, so jobs that have no target at all can't be told, nor compared")

@@ -97,7 +97,7 @@ def filled_in(configuration: Tree) -> frozenset[str]:
     jobs = list(scrape_jobs(configuration).values())
     if not jobs:
         return frozenset()
-    names = set(jobs[0]) - _DELIBERATE - set(_JOB_DEFAULTS)
+    names = set(jobs[0]) - _DELIBERATE - set(_JOB_DEFAULTS) - set(_GLOBAL_DEFAULTS)
     alike = {name for name in names if not isinstance(jobs[0][name], dict) and _alike(name, jobs)}
     return frozenset(name for name in alike if not name.endswith("_configs"))
 
@@ -108,10 +108,13 @@ def _alike(name: str, jobs: list[Tree]) -> bool:
 
 def compare_job(rendered: Tree, running: Tree, overall: tuple[Tree, Tree], ignored: frozenset[str]) -> list[Difference]:
     """Compare a job; ``overall`` are the two ``global`` sections, ``ignored`` what ``filled_in`` gives."""
-    left, right = _normal_job(rendered, overall[0]), _normal_job(running, overall[1])
-    only_running = set(right) - set(left)
-    for name in only_running & ignored:
+    (left, left_defaults), (right, right_defaults) = _normal_job(rendered, overall[0]), _normal_job(running, overall[1])
+    for name in (set(right) - set(left)) & ignored:
         del right[name]
+    for name in set(left) ^ set(right):  # a default that differs is better told than "missing"
+        for side, defaults in ((left, left_defaults), (right, right_defaults)):
+            if name not in side and name in defaults:
+                side[name] = defaults[name]
     return list(_differences("", left, right))
 
 
@@ -122,15 +125,15 @@ def compare_settings(rendered: Tree, running: Tree) -> list[Difference]:
     return [entry for entry in _differences("", left, shared) if "$" not in entry.rendered]  # expanded when loaded
 
 
-def _normal_job(job: Tree, overall: Tree) -> dict[str, Any]:
-    """A job in the form for comparing: without defaults, and without what it takes over from ``global``."""
+def _normal_job(job: Tree, overall: Tree) -> tuple[dict[str, Any], Tree]:
+    """A job in the form for comparing, and the defaults left out: Prometheus', and what ``global`` says."""
     normal: dict[str, Any] = _normal(job, "") or {}
     shared = {**_GLOBAL_DEFAULTS, **(_normal(overall, "") or {})}
     inherited = {name: shared[name] for name in _GLOBAL_DEFAULTS}
     interval = normal.get("scrape_interval", inherited["scrape_interval"])
     inherited["scrape_timeout"] = min(interval, inherited["scrape_timeout"], key=_number)
     defaults = {**_JOB_DEFAULTS, **inherited}
-    return {name: value for name, value in normal.items() if defaults.get(name) != value}
+    return _without(normal, defaults), defaults
 
 
 def _number(milliseconds: str) -> int:

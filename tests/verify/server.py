@@ -74,7 +74,7 @@ def serving(server: Server, tls: ssl.SSLContext | None = None) -> Iterator[Serve
         def do_GET(self) -> None:
             server.requests.append((self.path, dict(self.headers)))
             body, status, headers = server.answer(self.path)
-            self.send_response(status)
+            self.send_response_only(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()

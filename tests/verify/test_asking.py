@@ -449,8 +449,16 @@ class TestWhatIsNotOffered:
         assert outcome.code == 0
         assert "note: rules are not compared: this Prometheus evaluates none (agent mode)" in outcome.out
 
+    def test_a_configuration_that_is_no_yaml_is_told(self, verify, serve):
+        server = serve({**FINE, "/api/v1/status/config": success({"yaml": "a: ["})})
+        outcome = verify("--url", server.url)
+        assert outcome.code == 2
+        assert outcome.err.startswith(
+            f"error: {server.url}: its configuration can't be read: the running configuration:"
+        )
+
     def test_data_of_another_form_is_no_crash(self, verify, serve):
-        odd: list[object] = [None, 1, "x", [], {"activeTargets": 1, "groups": [1], "yaml": "a: [", "scrapePools": 3}]
+        odd: list[object] = [None, 1, "x", [], {"activeTargets": 1, "groups": [1], "yaml": "a", "scrapePools": 3}]
         for data in odd:
             server = serve({path: success(data) for path in FINE})
             assert verify("--url", server.url).code == 1
