@@ -276,7 +276,13 @@ def test_a_job_without_any_target_is_noticed(case):
 # ------------------------------------------------------------------------------------------------------ Prometheus
 
 
-def pool(found: str, pools: str | None, expected: Mapping[str, Firing], name: str = "istio-mtls") -> Case:
+def named(config: str) -> Firing:
+    return [{**PROMETHEUS, "name": "scrape", "config": config}]
+
+
+def pool(
+    found: str, pools: str | None, expected: Mapping[str, Firing], name: str = "istio-mtls", failed: str = "1x60"
+) -> Case:
     labels = 'job="prometheus",instance="localhost:9090"'
     series = {
         f'prometheus_sd_discovered_targets{{{labels},name="scrape",config="{name}"}}': found,
@@ -284,13 +290,10 @@ def pool(found: str, pools: str | None, expected: Mapping[str, Firing], name: st
         f'prometheus_sd_discovered_targets{{{labels},name="notify",config="config-0"}}': "1x60",
         f'prometheus_target_scrape_pool_targets{{{labels},scrape_job="prometheus"}}': "1x60",
     }
+    series[f"prometheus_target_scrape_pools_failed_total{{{labels}}}"] = failed
     if pools:
         series[f'prometheus_target_scrape_pool_targets{{{labels},scrape_job="{name}"}}'] = pools
     return Case("PrometheusScrapePoolNotCreated", "critical", series, expected)
-
-
-def named(config: str) -> Firing:
-    return [{**PROMETHEUS, "name": "scrape", "config": config}]
 
 
 @cases(
@@ -299,6 +302,11 @@ def named(config: str) -> Firing:
     created_late=pool("9x60", "_x20 3x40", {"19m": named("istio-mtls"), "20m": [], "60m": []}),
     created_but_all_targets_dropped=pool("9x60", "0x60", {"60m": []}),
     not_needed=pool("0x60", None, {"60m": []}),
+    removed_and_still_counted_as_discovered=pool("9x60", "3x20 stale", {"20m": [], "60m": []}, failed="0x60"),
+    failed_again_and_again=pool("9x60", None, {"60m": named("istio-mtls")}, failed="1+1x60"),
+    failed_after_a_restart=pool(
+        "9x20 8x40", "3x20 stale", {"20m": [], "24m": [], "27m": named("istio-mtls")}, failed="0x20 1x40"
+    ),
     not_created_by_the_operator=pool("9x60", None, {"5m": named(OF_THE_OPERATOR)}, OF_THE_OPERATOR),
 )
 def test_a_job_that_prometheus_could_not_set_up_is_noticed(case):
