@@ -163,7 +163,7 @@ class FailedScrape(NamedTuple):
 
 def failed_scrapes(prometheus: Prometheus) -> list[FailedScrape]:
     """Give every scrape that has failed since the start."""
-    line = r'scrape_pool=(\S+) target=(\S+) msg="Scrape failed" err="((?:[^"\\\\]|\\\\.)*)"'
+    line = r'scrape_pool=(\S+) target=(\S+) msg="Scrape failed" err="((?:[^"\\]|\\.)*)"'
     return [FailedScrape(*found) for found in re.findall(line, prometheus.process.log.read_text(errors="replace"))]
 
 

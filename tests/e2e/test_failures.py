@@ -11,7 +11,7 @@ import pytest
 
 from generator.verify import Access, Report, verify
 from tests.e2e.certificates import Authority, Credentials
-from tests.e2e.lab import IDENTITY, Lab, scraped
+from tests.e2e.lab import IDENTITY, Lab, failed_scrapes, scraped
 from tests.e2e.pods import Pod, Port, istiod, permissive, strict
 from tests.e2e.prometheus import Prometheus, Target
 
@@ -107,6 +107,7 @@ def test_a_failure_shows_in_every_target_and_is_understood(name: str, tmp_path: 
         prometheus.wait_for(lambda: len(over_mtls(prometheus, "down")) == wanted, what="down targets")
         for target in over_mtls(prometheus, "down"):
             assert re.search(failure.says, target.error), target.error
+        assert {one.url for one in failed_scrapes(prometheus)} >= {one.url for one in over_mtls(prometheus, "down")}
         report = asked(prometheus)
         assert found(report) & failure.finding, report.findings
 
