@@ -215,6 +215,12 @@ CLOSED = Cause(
     "workload STRICT?",
     f"a TCP filter chain can only close ({_TRIED}); {_PERMISSIVE}",
 )
+CLOSED_PLAIN = CLOSED._replace(
+    cause="What listens there is no HTTP server, or has nobody behind it: the application is down or listens on "
+    "another port. A STRICT port that closes plain text mostly says reset.",
+    remedy="Is the application up on that port? Does prometheus.io/port serve metrics? Is the workload STRICT?",
+    fact=_TRIED,
+)
 SKIP_VERIFY = Cause(
     "skip-verify-missing",
     Step.CERTIFICATE,
@@ -385,7 +391,7 @@ def _refined(cause: Cause, error: str, target: Circumstances) -> Cause:
 def _closed(error: str, target: Circumstances) -> Cause:
     """A connection that was closed tells little; the rest follows from how it was spoken to."""
     if target.scheme != "https":
-        return TLS_TARGET if "reset" in error else CLOSED
+        return TLS_TARGET if "reset" in error else CLOSED_PLAIN
     if target.job.get("enable_http2", True) is not False and "unexpected EOF" in error:
         return HTTP2
     if "broken pipe" in error:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from generator.verify.finding import MOST_EXAMPLES, Finding, JobState
-from generator.verify.known import Cause, Circumstances, Step, explain
+from generator.verify.known import EXPIRED, IDENTITY, OTHER_ROOT, REFUSED, Cause, Circumstances, Step, explain
 
 Tree = Mapping[str, Any]
 
@@ -182,7 +182,7 @@ def _failing(running: Running) -> Iterator[Finding]:
     for target in running.targets:
         if _health(target) == "down":
             groups.setdefault(explain(_error(target), _circumstances(target, running)), []).append(target)
-    for cause, targets in groups.items():
+    for cause, targets in _same_refusal(groups).items():
         messages = Counter(_short(_error(target)) for target in targets)
         yield Finding(
             cause,
@@ -192,6 +192,20 @@ def _failing(running: Running) -> Iterator[Finding]:
             tuple(message for message, _ in messages.most_common(MOST_EXAMPLES)),
             tuple(_named(target) for target in targets[:MOST_EXAMPLES]),
         )
+
+
+def _same_refusal(groups: dict[Cause, list[Tree]]) -> dict[Cause, list[Tree]]:
+    """Count a refusal that says nothing to the one reason that other targets of its job give for theirs."""
+    reasons: dict[str, set[Cause]] = {}
+    for cause in (OTHER_ROOT, EXPIRED, IDENTITY):
+        for target in groups.get(cause, ()):
+            reasons.setdefault(job_of(target), set()).add(cause)
+    silent = groups.pop(REFUSED, [])
+    for target in silent:
+        found = reasons.get(job_of(target), set())
+        (cause,) = found if len(found) == 1 else {REFUSED}
+        groups.setdefault(cause, []).append(target)
+    return groups
 
 
 def _health(target: Tree) -> str:

@@ -157,6 +157,31 @@ def test_a_rule_of_ours_that_fails_is_told(verify, serve):
 EXPIRED = 'Get "https://10.4.1.7:8080/metrics": remote error: tls: expired certificate'
 
 
+HTTPS = "https://10.4.1.8:8080/metrics"
+REFUSED = 'Get "https://10.4.1.8:8080/metrics": write tcp 10.1.1.1:1->10.4.1.8:8080: write: broken pipe'
+OTHER_ROOT = 'Get "https://10.4.1.9:8080/metrics": remote error: tls: unknown certificate authority'
+
+
+def test_a_refusal_that_says_nothing_counts_to_the_reason_of_its_jobs_others(verify, serve):
+    down = [a_target("istio-mtls", "down", error, HTTPS) for error in (EXPIRED, REFUSED)]
+    told = findings(verify, serve, answers(*UP, *down))
+    assert {key: one["number"] for key, one in told.items()} == {"certificate-expired": 2}
+    assert told["certificate-expired"]["says"] == ["remote error: tls: expired certificate", "write: broken pipe"]
+
+
+def test_it_doesnt_where_there_are_two_reasons_or_none(verify, serve):
+    down = [a_target("istio-mtls", "down", error, HTTPS) for error in (EXPIRED, OTHER_ROOT, REFUSED)]
+    told = findings(verify, serve, answers(*UP, *down))
+    assert {key: one["number"] for key, one in told.items()} == {
+        "unknown-authority": 1,
+        "certificate-expired": 1,
+        "certificate-refused": 1,
+    }
+    elsewhere = [a_target("istio-mtls", "down", EXPIRED, HTTPS), a_target("istio-merged", "down", REFUSED, HTTPS)]
+    told = findings(verify, serve, answers(UP[0], *elsewhere))
+    assert told["certificate-refused"]["jobs"] == ["istio-merged"]
+
+
 def test_the_text_reads_well(verify, serve):
     down = a_target(
         "istio-mtls", "down", EXPIRED, "https://10.4.1.7:8080/metrics", namespace="checkout", pod="cart-5b6c"

@@ -34,7 +34,7 @@ RECORDED = {
     "https-to-plain": known.PLAIN_TARGET,
     "https-to-eof": known.PERMISSIVE,
     "https-to-rst": known.PERMISSIVE,
-    "http-to-eof": known.CLOSED,
+    "http-to-eof": known.CLOSED_PLAIN,
     "http-to-h2": known.H2_FRAMES,
     "http-to-rst": known.TLS_TARGET,
     "refused": known.NO_LISTENER,
