@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> int:
     if name not in known:
         print(f"error: there is no environment '{name}'; there are: {', '.join(known)}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background lets it be ignored
     values = sample_values(name)
     mode = values["istio"]["mtlsMode"]
     with (
