@@ -30,6 +30,10 @@ CASES: dict[str, tuple[str, str]] = {
         "variant: operator\noperator:\n  podMonitors:\n    shop:\n      port: http\n      scrapeTimeout: 31s\n",
         "6:7: operator.podMonitors.shop.scrapeTimeout: a scrape may not take longer (31s) than the time between scrapes (30s)",
     ),
+    "an agent that the operator's job can't reach": (
+        "variant: operator\nproxy:\n  metadata:\n    METRICS_LOCALHOST_ACCESS_ONLY: 'true'\n",
+        "4:5: proxy.metadata.METRICS_LOCALHOST_ACCESS_ONLY: the agent then answers its own pod alone, and with the operator it is scraped at the pod's address; leave this out, or set scrape.agent.enabled to false",
+    ),
     "the directory that the agent reads": (
         "certificates:\n  directory: /etc/certs\n",
         "2:3: certificates.directory: the agent takes what it finds in /etc/certs for an identity mounted there (istio/istio#28050); choose another directory, such as /etc/istio-output-certs",
