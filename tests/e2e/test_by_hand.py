@@ -39,5 +39,6 @@ def test_it_knows_the_environments_there_are():
 
 
 def test_make_lab_runs_it():
-    made = subprocess.run(["make", "--dry-run", "lab", "ENV=prod/eu-1"], cwd=ROOT, capture_output=True, text=True)
+    make = ["make", "--no-print-directory", "--dry-run", "lab", "ENV=prod/eu-1"]
+    made = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
     assert made.stdout.splitlines()[-1] == ".venv/bin/python -m tests.e2e prod/eu-1"

@@ -63,7 +63,7 @@ def law_fails(base: list[Resource], resources: list[Resource], home: str, enviro
     ]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(random=st.randoms(use_true_random=False), environment=st.sampled_from(["dev", "prod/eu-1", "a/b/c"]))
 def test_an_overlay_of_any_base_gives_any_resources(random: Random, environment):
     base, resources, home = pair(random)
