@@ -149,16 +149,14 @@ class _Compiled:
         for variant, names in self._sources.templates.items():
             for name in names:
                 bodies = found.setdefault(name.rpartition("/")[2].removesuffix(".j2"), {})
+                replaced = {**self._replaced, "values.variant": variant}
                 try:
-                    nodes = self._compiler.compile(name, {**self._replaced, "values.variant": variant}, self._release)
+                    for conditions, body in alternatives(self._compiler.compile(name, replaced, self._release)):
+                        inner = closed(body)
+                        known = bodies.setdefault(self._compiler.text(inner, name), _Body(inner, {}))
+                        known.where.setdefault(variant, []).append(conditions)
                 except InputError as error:
                     self._found.update(dict.fromkeys(error.problems))
-                    continue
-                for conditions, body in alternatives(nodes):
-                    inner = closed(body)
-                    bodies.setdefault(laid_out(inner), _Body(inner, {})).where.setdefault(variant, []).append(
-                        conditions
-                    )
         return found
 
     def rules(self) -> str:
@@ -170,10 +168,10 @@ class _Compiled:
             condition = _condition(variants, list(self._sources.rules))
             try:
                 tree = self._compiler.compile(name, self._replaced, self._release, rules=True)
+                text = self._compiler.text([block_if(condition, tree)] if condition else tree, name)
             except InputError as error:
                 self._found.update(dict.fromkeys(error.problems))
                 continue
-            text = laid_out([block_if(condition, tree)] if condition else tree)
             parts.append(re.sub(r"\n{2,}", "\n", text).strip("\n"))
         if _has_workload(self._sources.schema.defaults()):
             parts.append(self.text(_UPGRADE).strip())

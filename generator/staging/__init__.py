@@ -8,7 +8,7 @@ gotemplate    what comes out of it, laid out as a Go template
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2.runtime import Context
@@ -77,10 +77,7 @@ class Compiler:
             template = environment.get_template(name)
             variables = {**environment.globals, "values": values, "release": release}
             text = "".join(template.root_render_func(Context(environment, variables, name, template.blocks)))
-            nodes = self._marks.read(text)
-            laid_out(nodes)
-        except LayoutError as error:
-            raise TemplateError(self._problem(error, error.place, name)) from error
+            return self._marks.read(text)
         except GeneratorError:
             raise
         except Exception as error:  # templates are input: whatever they set off is told as a problem of theirs
@@ -91,7 +88,17 @@ class Compiler:
                 " ".join(filter(None, (error.hint, problem.hint))) if isinstance(error, StagingError) else problem.hint
             )
             raise TemplateError(problem._replace(hint=hint)) from error
-        return nodes
+
+    def text(self, nodes: Sequence[Node], name: str) -> str:
+        """Lay out nodes, all or some of what the template ``name`` gave, as a Go template.
+
+        Raises:
+            TemplateError: a Go template can't be laid out so, with the template's file and line.
+        """
+        try:
+            return laid_out(nodes)
+        except LayoutError as error:
+            raise TemplateError(self._problem(error, error.place, name)) from error
 
     def _problem(self, error: LayoutError, place: Any, name: str) -> Problem:
         template, line = place or (None, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from generator.render import Renderer, TemplateText
-from generator.staging import ROOT, Compiler, laid_out
+from generator.staging import ROOT, Compiler
 from generator.staging.symbol import Symbol
 from generator.staging.types import FILLED_STRING
 
@@ -49,7 +49,8 @@ def compiled(case: Case) -> str:
     """Compile a case's template."""
     compiler = Compiler(lookup(case).get, SCHEMA, OPTIONAL)
     release = {"labels": {"helm.sh/chart": Symbol(f'include "chart" {ROOT}', FILLED_STRING, "chart")}}
-    return laid_out(compiler.compile("case.yaml.j2", {}, release, rules=case.name.startswith("rule_")))
+    nodes = compiler.compile("case.yaml.j2", {}, release, rules=case.name.startswith("rule_"))
+    return compiler.text(nodes, "case.yaml.j2")
 
 
 def rendered(case: Case, tree: dict[str, Any]) -> str:

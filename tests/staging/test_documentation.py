@@ -8,7 +8,7 @@ import pytest
 
 from generator.render import TemplateText
 from generator.schema.document import demanding
-from generator.staging import Compiler, laid_out
+from generator.staging import Compiler
 from generator.workspace import open_workspace
 from tests.rendering import ROOT
 
@@ -38,7 +38,7 @@ def compiled(text: str) -> str:
     schema = open_workspace(str(ROOT)).schema()
     templates = {"a.yaml.j2": TemplateText("a.yaml.j2", text, "a.yaml.j2")}
     compiler = Compiler(templates.get, demanding(schema.document), schema.optional_keys())
-    return laid_out(compiler.compile("a.yaml.j2", {}, {}))
+    return compiler.text(compiler.compile("a.yaml.j2", {}, {}), "a.yaml.j2")
 
 
 def test_there_are_rows():
