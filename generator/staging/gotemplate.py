@@ -496,13 +496,14 @@ def _ways(line: str) -> Iterator[str]:
         yield from _ways(line[: match.start()] + body + line[match.end() :])
 
 
-_BRACES = re.compile(r"\{\{.*?\}\}|\{\{")
+_BRACES = re.compile(r"\{\{.*\}\}|\{\{")
 
 
 def _escaped(text: str) -> str:
-    """Write text that looks like an action so that Go prints it."""
+    """Write what looks like actions in a line, from the first to the last, so that Go prints it."""
     return _BRACES.sub(_as_text, text) if "{{" in text else text
 
 
 def _as_text(found: re.Match[str]) -> str:
-    return f'{{{{ "{{{{" }}}}{found[0][2:]}' if "`" in found[0] or found[0] == "{{" else f"{{{{`{found[0]}`}}}}"
+    text = found[0]
+    return text.replace("{{", '{{ "{{" }}') if "`" in text or text == "{{" else f"{{{{`{text}`}}}}"
