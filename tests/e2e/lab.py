@@ -29,28 +29,33 @@ OWN_JOBS = ("prometheus", "istio-agent")
 IDENTITY = ("monitoring", "prometheus")
 
 
-class OwnAgent:
+class OwnAgent(ThreadingHTTPServer):
     """The agent beside Prometheus, as far as it can be asked: its metrics in plain text."""
+
+    daemon_threads = True
 
     def __init__(self) -> None:
         """Begin to answer."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _AgentMetrics)
-        self.address = f"127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        super().__init__(("127.0.0.1", 0), _AgentMetrics)
+        self.address = f"127.0.0.1:{self.server_port}"
+        #: Seconds until the certificate expires, as the agent tells; None for an agent that has none.
+        self.expires_in: float | None = 86000.0
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()
         self._thread.join()
 
 
 class _AgentMetrics(BaseHTTPRequestHandler):
+    server: OwnAgent
+
     def do_GET(self) -> None:
-        body = b'istio_agent_cert_expiry_seconds{resource_name="default"} 86000\n'
+        left = self.server.expires_in
+        told = "" if left is None else f'istio_agent_cert_expiry_seconds{{resource_name="default"}} {left}\n'
+        body = f"istio_agent_startup_duration_seconds 1\n{told}".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(body)))
@@ -103,7 +108,7 @@ class Lab:
             self.pods = list(self._make_pods(starting.enter_context(claimed_network())))
             self.mesh = starting.enter_context(Mesh(self.pods, self.folder / "mesh", self.authority))
             starting.enter_context(self.agent)
-            self.own_agent = starting.enter_context(OwnAgent()).address
+            self.own_agent = starting.enter_context(OwnAgent())
             self._running = starting.pop_all()
         return self
 
@@ -111,7 +116,12 @@ class Lab:
         self._running.close()
 
     def prometheus(
-        self, overlay: Overlay, pods: Sequence[Pod] | None = None, *, mistake: tuple[str, str] = ("", "")
+        self,
+        overlay: Overlay,
+        pods: Sequence[Pod] | None = None,
+        *,
+        mistake: tuple[str, str] = ("", ""),
+        changed: Callable[[Resource], Resource] = lambda resource: resource,
     ) -> Prometheus:
         """Start a Prometheus on what an overlay renders; it finds all pods unless others are given.
 
@@ -119,14 +129,14 @@ class Lab:
             overlay: the environment's values.
             pods: what its discovery finds.
             mistake: what to put in place of what in the rendered prometheus.yml, as a person may get it wrong.
+            changed: what else to change in each resource.
         """
         self._count += 1
         folder = self.folder / f"prometheus-{self._count}"
         folder.mkdir()
-        resources = [_mistaken(resource, *mistake) for resource in self.resources(overlay)]
-        return self._running.enter_context(
-            Prometheus(resources, folder, self.pods if pods is None else pods, own_agent=self.own_agent)
-        )
+        resources = [changed(_mistaken(resource, *mistake)) for resource in self.resources(overlay)]
+        found = self.pods if pods is None else pods
+        return self._running.enter_context(Prometheus(resources, folder, found, own_agent=self.own_agent.address))
 
     def resources(self, overlay: Overlay) -> list[Resource]:
         """Give what an overlay renders, with the lab's values over it."""
