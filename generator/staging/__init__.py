@@ -2,7 +2,8 @@
 
 types         what the schema allows a value to be
 symbol        what stands for a value, and how it is spelt in Go
-transform     Jinja over symbols
+code          Jinja's code generator, which sends conditions and loops through the environment
+transform     the environment: Jinja over symbols
 gotemplate    what comes out of it, laid out as a Go template
 """
 

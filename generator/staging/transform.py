@@ -1,10 +1,10 @@
 """Jinja over symbols: an `if` or `for` over one leaves marks behind, and runs all its bodies once.
 
-Everything that Jinja itself would do with a value has a hook here: the code generator sends conditions, loops and
-operators through the environment, and each answers for symbols what to write, and for constants what they are.
+Everything that Jinja itself would do with a value has a hook here: for symbols it answers what to write, and for
+constants what they are. The code generator in `generator.staging.code` calls the hooks.
 """
 
-# ruff: noqa: N802  # Jinja calls these methods by its own names, with more than they need
+# Jinja calls these methods by its own names, with more than they need
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from functools import partial
 from typing import Any
 
 from jinja2 import BaseLoader, nodes
-from jinja2.compiler import CodeGenerator, Frame
 
 from generator.functions import FUNCTIONS, Function, Text, go_call
-from generator.render.environment import Code, TemplateEnvironment
+from generator.render.environment import TemplateEnvironment
 from generator.render.language import problems_in
 from generator.render.loading import TemplateError
+from generator.staging.code import SymbolicCode
 from generator.staging.gotemplate import Mark, Marks
 from generator.staging.symbol import (
     ROOT,
@@ -38,108 +38,6 @@ from generator.staging.symbol import (
     type_of,
 )
 from generator.staging.types import BOOLEAN, CONDITION, FILLED_STRING, STRING, Type, Types, named, union
-
-
-class _SymbolicCode(Code):
-    """Runs each body once, whatever the condition, and lets the environment decide what to leave behind."""
-
-    def visit_If(self, node: nodes.If, frame: Frame) -> None:
-        branches: list[tuple[nodes.Node, list[nodes.Node]]] = [
-            (node.test, node.body),
-            *((other.test, other.body) for other in node.elif_),
-        ]
-        self._branch(branches, node.else_, frame.soft(), node)
-
-    def _branch(
-        self,
-        branches: Sequence[tuple[nodes.Node, list[nodes.Node]]],
-        other: list[nodes.Node],
-        frame: Frame,
-        node: nodes.If,
-    ) -> None:
-        if not branches:
-            self.blockvisit(other, frame)
-            return
-        test, body = branches[0]
-        branch = self.temporary_identifier()
-        self.writeline(f"{branch} = environment.branch(", node)
-        self.visit(test, frame)
-        self.write(")")
-        self.simple_write(f"{branch}.begin()", frame)
-        self.writeline(f"if {branch}.takes_body:")
-        self.indent()
-        self.blockvisit(body, frame)
-        self.outdent()
-        self.simple_write(f"{branch}.turn()", frame)
-        self.writeline(f"if {branch}.takes_other:")
-        self.indent()
-        self.writeline("pass")
-        self._branch(branches[1:], other, frame, node)
-        self.outdent()
-        self.simple_write(f"{branch}.close()", frame)
-
-    def visit_For(self, node: nodes.For, frame: Frame) -> None:
-        loop, items = self.temporary_identifier(), self.temporary_identifier()
-        names = tuple(
-            name.name for name in (node.target, *node.target.find_all(nodes.Name)) if isinstance(name, nodes.Name)
-        )
-        self.writeline(f"{loop} = environment.loop({names!r}, ", node)
-        self.visit(node.iter, frame)
-        self.write(")")
-        self.simple_write(f"{loop}.begin()", frame)
-        self.writeline(f"{items} = {loop}.items")
-        other, node.else_ = node.else_, []
-        node.iter = _internal_name(items, node.lineno)
-        CodeGenerator.visit_For(self, node, frame)
-        self.simple_write(f"{loop}.turn()", frame)
-        if other:
-            node.else_ = other
-            inner = frame.inner()
-            inner.symbols.analyze_node(node, for_branch="else")
-            self.writeline(f"if {loop}.takes_other:")
-            self.indent()
-            self.enter_frame(inner)
-            self.blockvisit(other, inner)
-            self.leave_frame(inner)
-            self.outdent()
-        self.simple_write(f"{loop}.close()", frame)
-
-    def visit_And(self, node: nodes.BinExpr, frame: Frame) -> None:
-        self._lazily("both", node, frame)
-
-    def visit_Or(self, node: nodes.BinExpr, frame: Frame) -> None:
-        self._lazily("either", node, frame)
-
-    def _lazily(self, method: str, node: nodes.BinExpr, frame: Frame) -> None:
-        self.write(f"environment.{method}(")
-        self.visit(node.left, frame)
-        self.write(", lambda: ")
-        self.visit(node.right, frame)
-        self.write(")")
-
-    def visit_Not(self, node: nodes.UnaryExpr, frame: Frame) -> None:
-        self.write("environment.negated(")
-        self.visit(node.node, frame)
-        self.write(")")
-
-    def visit_CondExpr(self, node: nodes.CondExpr, frame: Frame) -> None:
-        frame = frame.soft()
-        self.write("environment.choice(")
-        self.visit(node.test, frame)
-        self.write(", lambda: ")
-        self.visit(node.expr1, frame)
-        self.write(", lambda: ")
-        if node.expr2 is None:
-            self.write("undefined()")
-        else:
-            self.visit(node.expr2, frame)
-        self.write(")")
-
-
-def _internal_name(name: str, line: int) -> nodes.InternalName:
-    node = object.__new__(nodes.InternalName)
-    nodes.Node.__init__(node, name, lineno=line)
-    return node
 
 
 class _Decided:
@@ -208,7 +106,7 @@ _EQUALITY = ("eq", "ne")
 class SymbolicEnvironment(TemplateEnvironment):
     """The environment of templates, for symbols: constants are treated as ever."""
 
-    code_generator_class = _SymbolicCode
+    code_generator_class = SymbolicCode
 
     def __init__(self, loader: BaseLoader, optional: frozenset[str], types: Types, marks: Marks) -> None:
         """Take the loader, the names of optional keys, the types of all values, and where marks are kept."""
