@@ -4,7 +4,8 @@ types         what the schema allows a value to be
 symbol        what stands for a value, and how it is spelt in Go
 code          Jinja's code generator, which sends conditions and loops through the environment
 transform     the environment: Jinja over symbols
-gotemplate    what comes out of it, laid out as a Go template
+nodes         what comes out of it, as a tree
+gotemplate    that, laid out as a Go template
 """
 
 from __future__ import annotations
@@ -17,17 +18,8 @@ from jinja2.runtime import Context
 from generator.errors import GeneratorError, Location, Problem
 from generator.render.loading import Lookup, TemplateError, TemplateLoader
 from generator.schema.document import Node as SchemaNode
-from generator.staging.gotemplate import (
-    LayoutError,
-    Marks,
-    Node,
-    all_of,
-    alternatives,
-    any_of,
-    block_if,
-    closed,
-    laid_out,
-)
+from generator.staging.gotemplate import LayoutError, laid_out
+from generator.staging.nodes import Marks, Node, all_of, alternatives, any_of, block_if, closed
 from generator.staging.symbol import ROOT, StagingError, Symbol, quoted
 from generator.staging.transform import SymbolicEnvironment
 from generator.staging.types import FILLED_STRING, Types

@@ -17,12 +17,13 @@ from typing import Any
 
 from jinja2 import BaseLoader, nodes
 
+from generator.errors import Location, Problem
 from generator.functions import FUNCTIONS, Function, Text, go_call
 from generator.render.environment import TemplateEnvironment
 from generator.render.language import problems_in
 from generator.render.loading import TemplateError
 from generator.staging.code import SymbolicCode
-from generator.staging.gotemplate import Mark, Marks
+from generator.staging.nodes import Mark, Marks
 from generator.staging.symbol import (
     ROOT,
     Block,
@@ -125,7 +126,7 @@ class SymbolicEnvironment(TemplateEnvironment):
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
     ) -> str:
         text, shown = self._text_of(name), filename or name or ""
-        problems = problems_in(source, shown, text)
+        problems = [*_reserved(shown, text), *problems_in(source, shown, text)]
         if problems:
             raise TemplateError(problems)
         return super()._generate(source, name, filename, defer_init)
@@ -431,6 +432,15 @@ class SymbolicEnvironment(TemplateEnvironment):
         if found.one_of("boolean"):
             return Mark("print", value.go)
         return Mark("print", f"{value.go} | toJson", whole=True)
+
+
+def _reserved(name: str, text: str) -> Iterator[Problem]:
+    """Find the characters that marks are made of: Unicode's private use area, its first eight."""
+    for number, line in enumerate(text.split("\n"), 1):
+        found = re.search("[\ue000-\ue007]", line)
+        if found:
+            what = f"the character U+{ord(found[0]):04X}, of Unicode's private use area, can't be in a template"
+            yield Problem(what, Location(name, number), hint="put it into the values")
 
 
 def _node(types: Iterable[Type]) -> dict[str, Any]:

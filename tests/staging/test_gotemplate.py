@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from generator.staging.gotemplate import (
-    Block,
-    LayoutError,
-    Mark,
-    Marks,
-    Node,
-    Print,
-    all_of,
-    alternatives,
-    any_of,
-    closed,
-    laid_out,
-)
+from generator.staging.gotemplate import LayoutError, laid_out
+from generator.staging.nodes import Block, Mark, Marks, Node, Print, all_of, alternatives, any_of, closed
 
 
 def under(go: str, body: list[Node], other: list[Node] | None = None) -> Block:
