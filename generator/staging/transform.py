@@ -269,7 +269,7 @@ class SymbolicEnvironment(TemplateEnvironment):
         if type(obj) is not Symbol:
             return super().getattr(obj, attribute)
         if attribute == "items" and "object" in obj.type.kinds:
-            return partial(_items, obj)
+            return partial(Items, obj)
         return self._key(obj, attribute)
 
     def getitem(self, obj: Any, key: Any) -> Any:
@@ -423,7 +423,7 @@ class SymbolicEnvironment(TemplateEnvironment):
             )
         if found.one_of("condition"):
             raise StagingError("a condition can't be printed", "write an `if`")
-        if found.words:
+        if found.words and found.one_of("string"):
             return Mark("print", value.go)
         if found.one_of("string"):
             return Mark("print", f"{value.go} | quote", whole=True)
@@ -446,10 +446,6 @@ def _reserved(name: str, text: str) -> Iterator[Problem]:
 def _node(types: Iterable[Type]) -> dict[str, Any]:
     """Give a schema of values that have one of some types."""
     return {"type": sorted({kind for found in types for kind in found.kinds})}
-
-
-def _items(mapping: Symbol) -> Items:
-    return Items(mapping)
 
 
 def _owner(symbol: Symbol) -> str:

@@ -14,7 +14,7 @@ from generator.staging.types import FILLED_STRING
 
 HERE = Path(__file__).parent
 SCHEMA = json.loads((HERE / "values.schema.json").read_text(encoding="utf-8"))
-OPTIONAL = frozenset({"answer", "maybe", "more", "labels", "path", "tls"})
+OPTIONAL = frozenset({"answer", "maybe", "more", "labels", "mood", "path", "tls"})
 #: What every case may include.
 LIBRARY = {
     "_lib/labels.j2": "{% for key, value in labels.items() %}\n{{ key }}: {{ value }}\n{% endfor %}\n",
