@@ -240,9 +240,10 @@ def package(workspace: Workspace, version: str | None, app_version: str | None) 
     return f"{CHART}-{version}.tgz", archive(files, folder)
 
 
-def summaries(workspace: Workspace) -> list[Summary]:
-    """Tell of every environment what it is; its values needn't be valid, but must be readable."""
-    trees = {name: merged_layers(workspace, name).tree for name in workspace.environment_names()}
+def summaries(workspace: Workspace, names: Sequence[str] | None = None) -> list[Summary]:
+    """Tell of environments, all of them by default, what they are; values needn't be valid, but must be readable."""
+    names = workspace.environment_names() if names is None else names
+    trees = {name: merged_layers(workspace, name).tree for name in names}
     return [Summary(name, str(tree.get("variant", "")), str(tree.get("namespace", ""))) for name, tree in trees.items()]
 
 
