@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from generator import __version__
+from generator.cli.diff import diff
 from generator.cli.options import (
     FORMS,
     Folders,
@@ -18,8 +19,10 @@ from generator.cli.options import (
     project_options,
     read_forms,
     read_version,
+    selected_names,
+    selection_options,
 )
-from generator.cli.report import BROKEN_PIPE, UNUSABLE, Progress, print_data, print_differences, print_written
+from generator.cli.report import BROKEN_PIPE, UNUSABLE, Progress, print_data, print_differences, print_written, say
 from generator.cli.verify import verify
 
 if TYPE_CHECKING:
@@ -68,6 +71,8 @@ def cli() -> None:
     Examples:
       sidecert render                       every environment; what is gone from overlays/ goes from output/
       sidecert render dev 'prod/*'          some of them; quote the globs
+      sidecert render -l region=eu          those with a label in their values
+      sidecert render --changed-since main  those whose inputs this branch changed
       sidecert render --only manifests      one form
       sidecert render --stdout dev | kubectl apply -f -
       sidecert render --check               in CI: is output/ what would be rendered?""",
@@ -87,6 +92,7 @@ def cli() -> None:
 )
 @click.option("--force", is_flag=True, help="Overwrite files that were edited by hand.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary and no progress bar.")
+@selection_options
 @project_options
 def render(
     environments: tuple[str, ...],
@@ -96,17 +102,24 @@ def render(
     check: bool,
     force: bool,
     quiet: bool,
+    selectors: tuple[str, ...],
+    changed_since: str | None,
     **where: Any,
 ) -> None:
     """Render environments, named or given as globs; all of them without any.
 
-    A * in a glob also stands for slashes.
+    A * in a glob also stands for slashes. Where some are selected, nothing is removed from output/.
     """
     from generator import build
 
     folders = Folders(**where)
     workspace = folders.workspace()
-    names = workspace.select(environments)
+    names = selected_names(workspace, environments, selectors, changed_since)
+    narrowed = bool(environments or selectors or changed_since is not None)
+    if not names:
+        if not quiet:
+            say("no environment is selected: nothing to do")
+        return
     if stdout:
         if len(names) != 1 or check:
             raise click.UsageError("--stdout takes exactly one environment, and no --check")
@@ -115,11 +128,11 @@ def render(
     with Progress(len(names), wanted=not quiet) as progress:
         tree = build.build(workspace, names, forms, progress)
     output, shown = folders.output_folder()
-    changes = tree.compare(output, shown, () if environments else forms)
+    changes = tree.compare(output, shown, () if narrowed else forms)
     if check:
         print_differences(tree, changes, (output, shown), names, quiet=quiet)
         return
-    hint = _base_hint(changes, output) if environments else ""
+    hint = _base_hint(changes, output) if narrowed else ""
     tree.write(output, shown, changes, force=force)
     if not quiet:
         print_written(changes, names, shown, hint)
@@ -152,15 +165,32 @@ def package(destination: str, version: str | None, app_version: str | None, **wh
 
 
 @cli.command(
-    "list", short_help="List the environments.", epilog="\b\nExamples:\n  sidecert list\n  sidecert list -o json"
+    "list",
+    short_help="List the environments.",
+    epilog="""\b
+    Examples:
+      sidecert list
+      sidecert list 'prod/*' -l 'tier in (edge, core)'
+      sidecert list --changed-since origin/main -o json""",
 )
+@click.argument("environments", metavar="[ENV]...", nargs=-1, shell_complete=complete_environment)
 @format_option
+@selection_options
 @project_options
-def list_environments(form: str | None, **where: Any) -> None:
-    """List the environments, each with its variant and namespace."""
+def list_environments(
+    environments: tuple[str, ...],
+    form: str | None,
+    selectors: tuple[str, ...],
+    changed_since: str | None,
+    **where: Any,
+) -> None:
+    """List environments, named or given as globs, each with its variant and namespace; all of them without any."""
     from generator import build
 
-    listed = build.summaries(Folders(**where).workspace())
+    workspace = Folders(**where).workspace()
+    narrowed = environments or selectors or changed_since is not None
+    names = selected_names(workspace, environments, selectors, changed_since) if narrowed else None
+    listed = build.summaries(workspace, names)
     if form:
         print_data([entry._asdict() for entry in listed], form)
         return
@@ -203,6 +233,7 @@ def schema(**where: Any) -> None:
     print_data(Folders(**where).workspace().schema().document, "json")
 
 
+cli.add_command(diff)
 cli.add_command(verify)
 
 

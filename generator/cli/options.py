@@ -55,6 +55,19 @@ def complete_environment(context: click.Context, _parameter: click.Parameter, ty
     return [CompletionItem(name) for name in names if name.startswith(typed)]
 
 
+def complete_ref(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the branches and tags of the project's git repository."""
+    from click.shell_completion import CompletionItem
+
+    from generator.git import Checkout
+
+    try:
+        names = Checkout.of(os.path.abspath(context.params.get("directory") or ".")).refs()
+    except GeneratorError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(typed)]
+
+
 def read_forms(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
     """Read ``manifests,kustomize``."""
     chosen = {part.strip() for part in text.split(",")}
@@ -90,6 +103,42 @@ def project_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def selection_options(command: Command) -> Command:
+    """Give a command the options that narrow its environments, for it to hand to `selected_names`."""
+    options = [
+        click.option(
+            "-l",
+            "--selector",
+            "selectors",
+            metavar="LABELS",
+            multiple=True,
+            help="Only environments whose values have these labels, written as for kubectl: region=eu, tier!=test, "
+            "'region in (eu, us)', '!legacy'. A comma, or a second -l, means and.",
+        ),
+        click.option(
+            "--changed-since",
+            metavar="REF",
+            shell_complete=complete_ref,
+            help="Only environments whose inputs changed since HEAD left this branch, tag or commit of git: their "
+            "values, any _defaults.yaml above them, templates that they use. Changes that aren't committed count.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def selected_names(
+    workspace: Workspace, patterns: tuple[str, ...], selectors: tuple[str, ...], changed_since: str | None
+) -> tuple[str, ...]:
+    """Give the environments that a command's arguments and `selection_options` stand for, sorted; maybe none."""
+    if not selectors and changed_since is None:
+        return workspace.select(patterns)
+    from generator.selection import Selection, select
+
+    return select(workspace, Selection(patterns, selectors, changed_since))
 
 
 format_option = click.option("-o", "--format", "form", type=click.Choice(["yaml", "json"]), help="A form for programs.")
