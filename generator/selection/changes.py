@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from generator.errors import InputError, Location, Problem
 from generator.files import Root
 from generator.git import Checkout
-from generator.render.references import References, references
 from generator.selection.merged import merged_value
 from generator.workspace import DEFAULTS, SCHEMA, SHARED_RULES, TEMPLATE_SUFFIX, Workspace
+
+if TYPE_CHECKING:
+    from generator.render.references import References
 
 #: As many links one after another as Linux follows.
 _MOST_LINKS = 40
@@ -218,17 +221,16 @@ class Templates:
         return reached
 
     def _references_of(self, name: str) -> References | None:
+        from generator.render.references import references
+
         if name not in self._references:
             try:
                 template = self._workspace.template(name)
-                found = references(name, template.text) if template else _NOTHING
+                found = references(name, template.text if template else "")
             except InputError:
                 found = None
             self._references[name] = found
         return self._references[name]
-
-
-_NOTHING = References(frozenset(), frozenset(), {})
 
 
 def _is_rendered(name: str, variant: str) -> bool:
