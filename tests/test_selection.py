@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +22,7 @@ from generator.render.references import references
 from generator.selection import Selection, select
 from generator.selection.labels import parse_selector
 from generator.workspace import open_workspace
+from tests import tools
 from tests.conftest import TINY, write_tree
 from tests.repository import Repository, isolated
 
@@ -28,39 +32,63 @@ LABELS = {
     "none": {},
     "dotted": {"example.com/region": "eu", "in": "x"},
 }
+#: Selectors, and whose labels meet them.
+SELECTED: list[tuple[str, set[str]]] = [
+    ("region=eu", {"eu"}),
+    ("region==eu", {"eu"}),
+    (" region = eu ", {"eu"}),
+    ("region!=eu", {"us", "none", "dotted"}),
+    ("region in (eu, us)", {"eu", "us"}),
+    ("region in(eu,us)", {"eu", "us"}),
+    ("region notin (eu, asia)", {"us", "none", "dotted"}),
+    ("region", {"eu", "us"}),
+    ("!region", {"none", "dotted"}),
+    ("! region", {"none", "dotted"}),
+    ("region,tier", {"eu"}),
+    ("region,tier!=edge", {"us"}),
+    ("region=eu,region=us", set()),
+    ("legacy=", {"us"}),
+    ("legacy in ()", {"us"}),
+    ("legacy in (x,)", {"us"}),
+    ("region!=", set(LABELS)),
+    ("example.com/region=eu", {"dotted"}),
+    ("in=x", {"dotted"}),
+    ("legacy notin (,)", {"eu", "none", "dotted"}),
+    ("tier in (in, edge)", {"eu"}),
+]
+
+
+def _config_map(name: str, metadata: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}}
 
 
 class TestSelectorLanguage:
-    @pytest.mark.parametrize(
-        ("selector", "names"),
-        [
-            ("region=eu", {"eu"}),
-            ("region==eu", {"eu"}),
-            (" region = eu ", {"eu"}),
-            ("region!=eu", {"us", "none", "dotted"}),
-            ("region in (eu, us)", {"eu", "us"}),
-            ("region in(eu,us)", {"eu", "us"}),
-            ("region notin (eu, asia)", {"us", "none", "dotted"}),
-            ("region", {"eu", "us"}),
-            ("!region", {"none", "dotted"}),
-            ("! region", {"none", "dotted"}),
-            ("region,tier", {"eu"}),
-            ("region,tier!=edge", {"us"}),
-            ("region=eu,region=us", set()),
-            ("legacy=", {"us"}),
-            ("legacy in ()", {"us"}),
-            ("legacy in (x,)", {"us"}),
-            ("region!=", set(LABELS)),
-            ("example.com/region=eu", {"dotted"}),
-            ("in=x", {"dotted"}),
-            ("", set(LABELS)),
-            (" ", set(LABELS)),
-        ],
-    )
-    def test_is_that_of_kubectl(self, selector, names):
+    @pytest.mark.parametrize(("selector", "names"), [*SELECTED, ("", set(LABELS)), (" ", set(LABELS))])
+    def test_selects_by_labels(self, selector, names):
         wanted = parse_selector(selector)
 
         assert {name for name, labels in LABELS.items() if all(one.holds(labels) for one in wanted)} == names
+
+    @pytest.mark.programs
+    def test_is_that_of_kubectl(self, tmp_path):
+        """Patches of a kustomization may have a selector: each one here leaves its number where it holds."""
+        resources = [_config_map(name, {"labels": labels}) for name, labels in LABELS.items()]
+        patches = [
+            {
+                "target": {"labelSelector": selector},
+                "patch": json.dumps({**_config_map("x"), "data": {f"{number}": ""}}),
+            }
+            for number, (selector, _) in enumerate(SELECTED)
+        ]
+        (tmp_path / "resources.yaml").write_text("\n---\n".join(map(json.dumps, resources)))
+        (tmp_path / "kustomization.yaml").write_text(json.dumps({"resources": ["resources.yaml"], "patches": patches}))
+
+        patched = list(yaml.safe_load_all(tools.run("kubectl", "kustomize", str(tmp_path))))
+
+        assert [
+            {one["metadata"]["name"] for one in patched if str(number) in one.get("data", {})}
+            for number in range(len(SELECTED))
+        ] == [names for _, names in SELECTED]
 
     @pytest.mark.parametrize(
         ("selector", "found", "expected"),
@@ -303,6 +331,8 @@ class TestChangedSince:
             ({"templates/three/README.md": "x", "templates/three/_unused.yaml.j2": "x"}, ()),
             ({"templates/two/_rules.j2": "x"}, ("two",)),
             ({"templates/three/_rules.j2": "{# new #}"}, THREE),
+            ({"templates/two/_rules.j2": None}, ("two",)),
+            ({"templates/_lib/rules.j2": None}, ALL),
             ({"templates/_lib/rules.j2": ""}, ALL),
             ({"templates/_lib/rule.j2": "{# new #}"}, ALL),
             ({"templates/values.schema.json": SCHEMA}, ALL),
