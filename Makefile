@@ -29,7 +29,7 @@ test: $(VENV)/.installed-test $(VENV)/.installed-tools ## Check the style and th
 lab: $(VENV)/.installed-test $(VENV)/.installed-tools ## Keep a mesh and its Prometheus up: make lab ENV=prod/eu-1
 	$(BIN)/python -m tests.e2e $(ENV)
 
-bench: $(VENV)/.installed-test $(VENV)/.installed-tools ## Measure against kubectl kustomize and helm
+bench: $(VENV)/.installed-test $(VENV)/.installed-tools $(VENV)/.installed-kapitan ## Measure against helm, kustomize and kapitan
 	$(BIN)/python -m tests.bench
 
 clean: ## Remove what these commands installed and cached
@@ -56,4 +56,11 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-tools: tests/tools.py | $(BIN)/python
 	echo "Fetching kubectl, helm, prometheus and victoria-metrics into $(VENV)/tools"
 	$(BIN)/python -m tests.tools
+	touch $@
+
+# Of its own, so that what it asks for stays out of the way of what sidecert asks for.
+$(VENV)/.installed-kapitan: tests/bench/kapitan.txt | $(BIN)/python
+	echo "Installing kapitan into $(VENV)/kapitan"
+	$(BIN)/python -m venv --clear $(VENV)/kapitan
+	$(VENV)/kapitan/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
 	touch $@
