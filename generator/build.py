@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from generator import __version__
 from generator.cache import CodeCache, cache_key, program_version, remembered
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.render import Renderer, TemplateError, TemplateText
 from generator.resource import Resource, check_duplicates, parse_resources, sort_key
-from generator.tree import OutputFile, OutputTree
-from generator.values import Layer, Values, merge_layers
-from generator.workspace import Workspace
+from generator.stages import Stages
+from generator.tree import OutputFile
+from generator.values import Layer, Values, merge_layers, read_layer
+from generator.workspace import DEFAULTS, TemplateFile, Variant, Workspace
 
 if TYPE_CHECKING:
     from generator.emit.chart_values import ValuesWriter
+    from generator.schema import Schema
 
 Tree = Mapping[str, Any]
 
@@ -49,65 +52,65 @@ class Summary(NamedTuple):
     namespace: str
 
 
-def build(
-    workspace: Workspace, names: Sequence[str], forms: Sequence[str], step: Callable[[], object] = lambda: None
-) -> OutputTree:
-    """Render environments to the forms asked for, ``manifests``, ``kustomize`` and ``helm``; call ``step`` after each.
+class Inputs(Protocol):
+    """What environments have in common: a `Workspace`, which reads on demand, or a `Project`, which holds all of it."""
 
-    Raises:
-        InputError: every problem of every environment, each one once.
-    """
-    builder, tree = Builder(workspace, forms), OutputTree()
-    problems: dict[Problem, None] = {}
-    for name in names:
-        try:
-            for unit in builder.environment(name):
-                tree.add(*unit)
-        except InputError as error:
-            problems.update(dict.fromkeys(error.problems))
-        step()
-    if problems:
-        raise InputError(problems)
-    for unit in builder.shared():
-        tree.add(*unit)
-    return tree
+    def schema(self) -> Schema:
+        """The schema of values."""
+
+    def variants(self) -> dict[str, Variant]:
+        """Every variant, by name."""
+
+    def template(self, name: str) -> TemplateFile | None:
+        """A template by its name."""
+
+    def root_defaults(self) -> Layer | None:
+        """The layer that all environments share, if there is one."""
 
 
 class Builder:
     """Renders one environment after another, and keeps what they have in common."""
 
-    def __init__(self, workspace: Workspace, forms: Sequence[str]) -> None:
-        """Take the project and the forms to render to."""
-        self._workspace = workspace
+    def __init__(self, inputs: Inputs, forms: Sequence[str], cache: CodeCache | None = None) -> None:
+        """Take the project and the forms to render to, of ``manifests``, ``kustomize`` and ``helm``."""
+        self._inputs = inputs
         self._forms = forms
-        self._schema = workspace.schema()
-        self._variants = workspace.variants()
-        self._cache = CodeCache()
+        self._schema = inputs.schema()
+        self._variants = inputs.variants()
+        self._cache = cache or CodeCache()
         self._renderer = Renderer(self._template, self._cache, self._schema.optional_keys())
         self._bases: dict[str, Base] = {}
+        self._defaults: dict[str, Layer] = {}
+        self.stages = Stages()
 
-    def environment(self, name: str) -> Iterator[Unit]:
-        """Give an environment's files, by form."""
-        tree, resources = self.resources(name)
+    def units(self, name: str, layers: Sequence[Layer]) -> tuple[str, list[Unit]]:
+        """Give an environment's variant, and its files by form.
+
+        Raises:
+            InputError: every problem of this environment.
+        """
+        tree, resources = self.resources(layers)
         namespace, variant = tree["namespace"], tree["variant"]
+        units: list[Unit] = []
+        now = perf_counter()
         if "manifests" in self._forms:
             from generator.emit import manifests
 
-            yield Unit(f"manifests/{name}", manifests.emit(name, resources, namespace))
+            units.append(Unit(f"manifests/{name}", manifests.emit(name, resources, namespace)))
+            now = self.stages.spent("emit", now)
         if "kustomize" in self._forms:
             from generator.emit import kustomize
 
-            base = self._base(variant).resources
-            files = kustomize.emit_overlay(name, variant, base, resources, namespace)
-            yield Unit(f"kustomize/overlays/{name}", files)
+            base = self.base(variant).resources
+            now = perf_counter()
+            overlay = kustomize.plan(base, resources)
+            now = self.stages.spent("patch", now, patches=len(overlay.patches))
+            files = kustomize.emit_overlay(name, variant, overlay, namespace)
+            units.append(Unit(f"kustomize/overlays/{name}", files))
         if "helm" in self._forms:
-            yield Unit(f"helm/values/{name}", [self._chart_values.file(name, tree)])
-
-    def shared(self) -> Iterator[Unit]:
-        """Give what environments rest on: each base that one so far does, and the chart."""
-        yield from self._base_units()
-        if "helm" in self._forms:
-            yield self.chart(__version__)
+            units.append(Unit(f"helm/values/{name}", [self._chart_values.file(name, tree)]))
+        self.stages.spent("emit", now, files=sum(len(unit.files) for unit in units))
+        return variant, units
 
     def chart(self, version: str, app_version: str | None = None) -> Unit:
         """Give the chart of all variants; ``app_version`` is Prometheus' default version if it isn't given.
@@ -135,24 +138,35 @@ class Builder:
         return Unit(f"helm/{CHART}", [OutputFile(*file) for file in files])
 
     def _text(self, name: str) -> str | None:
-        found = self._workspace.template(name)
+        found = self._inputs.template(name)
         return found.text if found else None
 
-    def _base_units(self) -> Iterator[Unit]:
-        for variant, base in sorted(self._bases.items()):
-            from generator.emit import kustomize
+    def layer(self, source: str, text: str) -> Layer:
+        """Read a layer; the defaults of a folder, which many environments share, once.
 
-            files = kustomize.emit_base(variant, base.resources, base.namespace)
-            yield Unit(f"kustomize/base/{variant}", files)
+        Raises:
+            InputError: it holds no values.
+        """
+        if not source.endswith(f"/{DEFAULTS}"):
+            return read_layer(source, text)
+        known = self._defaults.get(source)
+        if known is None or known.text != text:
+            known = self._defaults[source] = read_layer(source, text)
+        return known
 
-    def resources(self, name: str) -> tuple[Tree, list[Resource]]:
-        """Give an environment's checked values, and what its templates render to."""
-        values = merged_layers(self._workspace, name)
+    def resources(self, layers: Sequence[Layer]) -> tuple[Tree, list[Resource]]:
+        """Give the checked values that layers make, and what the templates render them to."""
+        now = perf_counter()
+        values = merge_layers(self._schema.defaults(), layers)
+        now = self.stages.spent("layer", now, environments=1)
         tree = self._checked(values)
+        if tree["variant"] not in self._variants:
+            raise InputError(self._no_templates(tree["variant"], values))
         try:
             problems = [_located(path, message, values) for path, message in self._violations(tree)]
             if problems:
                 raise InputError(problems)
+            self.stages.spent("check", now)
             return tree, self._rendered(tree)
         except TemplateError as error:
             raise InputError(_with_value_places(error, values)) from error
@@ -163,15 +177,24 @@ class Builder:
             raise InputError(problems)
         return values.tree
 
+    def _no_templates(self, variant: str, values: Values) -> Problem:
+        from generator.files import nearest
+
+        message, place = f"there are no templates of the variant '{variant}'", values.location(("variant",))
+        return Problem(message, place, "variant", hint=nearest(variant, self._variants))
+
     def _violations(self, tree: Tree) -> Iterable[tuple[str, str]]:
         return self._renderer.violations(self._variants[tree["variant"]].rules, tree)
 
     def _rendered(self, tree: Tree) -> list[Resource]:
         """Render every template of the variant that a value tree names."""
+        now = perf_counter()
+        templates = self._variants[tree["variant"]].templates
+        texts = [self._renderer.render(template, tree) for template in templates]
+        now = self.stages.spent("render", now, templates=len(texts))
         resources: list[Resource] = []
         problems: list[Problem] = []
-        for template in self._variants[tree["variant"]].templates:
-            text = self._renderer.render(template, tree)
+        for template, text in zip(templates, texts, strict=True):
             try:
                 resources += parse_resources(template, text)
             except InputError as error:
@@ -180,17 +203,25 @@ class Builder:
             check_duplicates(resources)
         except InputError as error:
             problems += error.problems
+        self.stages.spent("parse", now, documents=len(resources))
         if problems:
             raise InputError([self._in_file(problem) for problem in problems])
         return resources
 
-    def _base(self, variant: str) -> Base:
+    def base_unit(self, variant: str) -> Unit:
+        """Give the files of a variant's base, on which the overlays of its environments rest."""
+        from generator.emit import kustomize
+
+        base = self.base(variant)
+        return Unit(f"kustomize/base/{variant}", kustomize.emit_base(variant, base.resources, base.namespace))
+
+    def base(self, variant: str) -> Base:
         """Render what the root's defaults give by themselves, or the schema's where those alone aren't valid.
 
         Rules are for environments: a base is never applied by itself.
         """
         if variant not in self._bases:
-            shared = self._workspace.root_defaults()
+            shared = self._inputs.root_defaults()
             choice = Layer(f"templates/{variant}", f"variant: {variant}\n", {"variant": variant})
             values = merge_layers(self._schema.defaults(), [shared, choice] if shared else [choice])
             if self._schema.check(values):
@@ -207,12 +238,12 @@ class Builder:
         return ValuesWriter(self._schema.document, chart_defaults(self._schema.defaults()))
 
     def _template(self, name: str) -> TemplateText | None:
-        found = self._workspace.template(name)
+        found = self._inputs.template(name)
         return TemplateText(*found) if found else None
 
     def _in_file(self, problem: Problem) -> Problem:
         """Name a template's file as the user knows it."""
-        found = self._workspace.template(problem.location.file) if problem.location else None
+        found = self._inputs.template(problem.location.file) if problem.location else None
         return problem._replace(location=Location(found.source)) if found else problem
 
 
@@ -221,9 +252,18 @@ def merged_layers(workspace: Workspace, name: str) -> Values:
     return merge_layers(workspace.schema().defaults(), workspace.environment(name).layers)
 
 
+def rendered(workspace: Workspace, name: str) -> list[Resource]:
+    """Render one environment.
+
+    Raises:
+        InputError: there is none of that name, or every problem of it.
+    """
+    return Builder(workspace, ()).resources(workspace.environment(name).layers)[1]
+
+
 def stream(workspace: Workspace, name: str) -> str:
     """Render one environment to a stream of YAML documents, in the order in which to apply them."""
-    _, resources = Builder(workspace, ()).resources(name)
+    resources = rendered(workspace, name)
     return "".join(f"---\n{resource.text}" for resource in sorted(resources, key=sort_key))
 
 

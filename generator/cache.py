@@ -14,7 +14,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import CodeType
 from typing import Any, TypeVar, cast
@@ -43,14 +43,28 @@ def cache_key(*parts: str) -> str:
 def program_version() -> str:
     """Tell versions of this package apart, by size and time of its modules: an edited checkout is another version."""
     package = os.path.dirname(os.path.abspath(__file__))
-    parts: list[str] = []
+    return cache_key(*(f"{path} {about.st_size} {about.st_mtime_ns}" for path, about in _modules(package)))
+
+
+def program_digest() -> str:
+    """Tell versions of this package apart by what its modules hold: the same on every machine that has them."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    digest = hashlib.sha256()
+    for path, _ in _modules(package):
+        with open(f"{package}/{path}", "rb") as file:
+            content = file.read()
+        digest.update(f"{path} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _modules(package: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every module of a package, by path, in order."""
     for folder, folders, names in os.walk(package):
         folders.sort()
+        below = os.path.relpath(folder, package).replace(os.sep, "/")
         for name in sorted(names):
             if name.endswith(".py"):
-                about = os.stat(f"{folder}/{name}")
-                parts.append(f"{name} {about.st_size} {about.st_mtime_ns}")
-    return cache_key(*parts)
+                yield f"{below}/{name}", os.stat(f"{folder}/{name}")
 
 
 class CodeCache:

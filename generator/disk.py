@@ -23,6 +23,10 @@ class Disk:
         self.shown = shown
         self._exists: dict[str, bool] = {}
 
+    def exists(self) -> bool:
+        """Say whether the folder is there; what stands in its place or above it is refused."""
+        return self._folder_exists("")
+
     def read(self, path: str) -> bytes | None:
         """The content of a file; None where there is none."""
         if not self._folder_exists(path.rpartition("/")[0]):
@@ -109,6 +113,11 @@ def belongs(unit: str, path: str) -> bool:
 def inventory_path(unit: str) -> str:
     """The inventory of a unit: ``.inventory/manifests/dev.sha256`` for ``manifests/dev``."""
     return f"{INVENTORY}/{unit}{_SUFFIX}"
+
+
+def unit_of(inventory: str) -> str:
+    """The unit that an inventory tells of: the reverse of ``inventory_path``."""
+    return inventory.removeprefix(f"{INVENTORY}/").removesuffix(_SUFFIX)
 
 
 def inventory_text(contents: Mapping[str, bytes]) -> bytes:

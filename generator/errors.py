@@ -2,7 +2,8 @@
 
     GeneratorError          anything this package raises on purpose
     ├── InputError          the user's input can't be used: carries every Problem found (exit code 2)
-    └── OutputError         the output folder can't be read or written, or holds hand edits (exit code 2)
+    ├── OutputError         the output folder can't be read or written, or holds hand edits (exit code 2)
+    └── CrashError          a process that rendered something died (exit code 3)
 
 An exception that is not a GeneratorError is a bug of ours (exit code 3).
 """
@@ -59,6 +60,10 @@ class GeneratorError(Exception):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[GeneratorError], tuple[tuple[Problem, ...]]]:
+        """Keep the problems when another process raised this."""
+        return type(self), (self.problems,)
+
 
 class InputError(GeneratorError):
     """Templates, overlays or arguments that can't be used."""
@@ -66,6 +71,10 @@ class InputError(GeneratorError):
 
 class OutputError(GeneratorError):
     """The output folder can't be read or written, or holds edits that would be lost."""
+
+
+class CrashError(GeneratorError):
+    """A process that rendered something died."""
 
 
 def dotted(path: ValuePath) -> str:

@@ -71,8 +71,11 @@ class Root(NamedTuple):
             found = sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
         return [f"{folder}/{name}" for name in found]
 
-    def walk(self) -> Iterator[tuple[str, Problem | None]]:
-        """Every file below this folder, with the reason where it can't be used; no ``_`` folders, nothing hidden."""
+    def walk(self, *, private: bool = False) -> Iterator[tuple[str, Problem | None]]:
+        """Every file below this folder, with the reason where it can't be used; nothing hidden.
+
+        Folders whose names begin with ``_`` are gone into only where ``private`` ones are asked for.
+        """
         pending = [""]
         while pending:
             folder = pending.pop()
@@ -90,7 +93,7 @@ class Root(NamedTuple):
                     yield path, self._leads_out(path)
                 elif not entry.is_dir():
                     yield path, None
-                elif not entry.name.startswith("_"):
+                elif private or not entry.name.startswith("_"):
                     pending.append(path)
 
     def _leaves(self, path: str) -> bool:

@@ -1,7 +1,8 @@
 """Replaces many files of a folder all at once or not at all: a full disk, a signal or a bug leaves what was there.
 
-New files are first written beside the old ones, on the same file system; only when all of them are complete are they
-renamed into place, the old ones being kept until the end. Signals wait while a rename is under way.
+New files are first written beside the old ones, on the same file system, under the names that they will have; only when
+all of them are complete are they renamed into place, what was there being kept until the end. Signals wait while the
+renames are under way.
 """
 
 from __future__ import annotations
@@ -9,98 +10,155 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 STAGING = ".sidecert-"
+_NEW, _OLD = "new", "old"
 
 
-def swap(root: str, new: Mapping[str, bytes], removed: Iterable[str]) -> None:
-    """Write files, given by path below ``root``, and remove others; folders left empty go away.
+class Swap:
+    """Changes to one folder: prepared one by one, then made together.
 
-    Raises:
-        OSError: the file system refused something; the folder is what it was.
-        KeyboardInterrupt: the user stopped it; the folder is what it was.
+    Every method may raise OSError, what the file system refused; the folder is then what it was. Where ``discard`` or
+    ``commit`` isn't reached, the next one to change the folder removes what was prepared.
     """
-    with _signals_deferred() as stop_if_asked:
-        if os.path.isdir(root):
-            _replace(root, new, tuple(removed), stop_if_asked)
-        else:
-            _create(root, new, stop_if_asked)
 
+    def __init__(self, root: str) -> None:
+        """Take the folder; it needn't exist. Nothing is written before the first change."""
+        self._root = root
+        self._staging = ""
+        self._new = ""
+        self._fresh = False
+        self._made: list[str] = []
+        self._removed: list[str] = []
 
-def _create(root: str, new: Mapping[str, bytes], stop_if_asked: Callable[[], None]) -> None:
-    """Make a folder that doesn't exist yet: fill another one, then rename it once."""
-    parent, name = os.path.split(root)
-    made = _make_folders(parent)
-    staging = os.path.join(parent, f".{name}{STAGING}{os.getpid()}")
-    try:
-        _remove_leftovers(parent, f".{name}{STAGING}")
-        os.mkdir(staging)
-        folders = {""}
-        for path, content in new.items():
-            folder = os.path.dirname(path)
-            if folder not in folders:
-                os.makedirs(os.path.join(staging, folder), exist_ok=True)
-                folders.add(folder)
-            _write(os.path.join(staging, path), content)
-            stop_if_asked()
-        os.rename(staging, root)
-    except BaseException:
-        _remove_tree(staging)
-        _remove_folders(made)
-        raise
-
-
-def _replace(root: str, new: Mapping[str, bytes], removed: tuple[str, ...], stop_if_asked: Callable[[], None]) -> None:
-    """Change a folder that exists."""
-    staging = os.path.join(root, f"{STAGING}{os.getpid()}")
-    undo: list[Callable[[], object]] = []
-    try:
-        _remove_leftovers(root, STAGING)
-        os.mkdir(staging)
-        for number, content in enumerate(new.values()):
-            _write(os.path.join(staging, f"new-{number}"), content)
-            stop_if_asked()
-        for number, path in enumerate(removed):
-            _move(os.path.join(root, path), os.path.join(staging, f"removed-{number}"), undo)
-            stop_if_asked()
-        for number, path in enumerate(new):
-            _put_in_place(root, path, staging, number, undo)
-            stop_if_asked()
-    except BaseException:
-        if _undone(undo):
-            _remove_tree(staging)
-        raise
-    _remove_tree(staging)
-    _prune(root, removed)
-
-
-def _undone(undo: list[Callable[[], object]]) -> bool:
-    """Take back every step that can be taken back, the last one first; say whether all could."""
-    whole = True
-    for step in reversed(undo):
+    def stage(self, path: str, content: bytes) -> None:
+        """Prepare a file, given by its path below the folder."""
+        if not self._staging:
+            self._open()
+        target = f"{self._new}/{path}"
         try:
-            step()
+            _write(target, content)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            _write(target, content)
+
+    def remove(self, path: str) -> None:
+        """Prepare the removal of a file; folders left empty by removals go away."""
+        if not self._staging:
+            self._open()
+        self._removed.append(path)
+
+    def commit(self) -> None:
+        """Make the changes.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it; the folder is what it was.
+        """
+        if not self._staging:
+            return
+        with _signals_deferred() as stop_if_asked:
+            if not self._fresh:
+                staging, self._staging = self._staging, ""  # what a failure leaves there are backups
+                self._replace(staging, stop_if_asked)
+                return
+            try:
+                stop_if_asked()
+                os.rename(self._staging, self._root)
+            except BaseException:
+                self.discard()
+                raise
+            self._staging, self._made = "", []
+
+    def discard(self) -> None:
+        """Forget the changes; whatever of them can't be removed stays."""
+        if self._staging:
+            _remove_tree(self._staging)
+        _remove_folders(self._made)
+        self._staging, self._made = "", []
+
+    def _open(self) -> None:
+        """Make the place where new files wait: beside a folder that doesn't exist yet, else in it."""
+        self._fresh = not os.path.isdir(self._root)
+        if self._fresh:
+            parent, name = os.path.split(self._root)
+            self._made = _make_folders(parent)
+            prefix = f".{name}{STAGING}"
+        else:
+            parent, prefix = self._root, STAGING
+        try:
+            _remove_leftovers(parent, prefix)
+            staging = os.path.join(parent, f"{prefix}{os.getpid()}")
+            os.mkdir(staging)
         except OSError:
-            whole = False
-    return whole
+            self.discard()
+            raise
+        self._staging = staging
+        self._new = staging if self._fresh else os.path.join(staging, _NEW)
+
+    def _replace(self, staging: str, stop_if_asked: Callable[[], None]) -> None:
+        """Change a folder that exists."""
+        kept, placed = os.path.join(staging, _OLD), list[str]()
+        try:
+            for path in self._removed:
+                self._set_aside(path, kept, moved=True)
+                stop_if_asked()
+            if os.path.isdir(self._new):
+                self._place("", kept, placed, stop_if_asked)
+        except BaseException:
+            if self._undone(kept, placed):
+                _remove_tree(staging)
+            raise
+        _remove_tree(staging)
+        _prune(self._root, self._removed)
+
+    def _place(self, folder: str, kept: str, placed: list[str], stop_if_asked: Callable[[], None]) -> None:
+        """Rename what waits in a folder to its place; a whole folder where there is none yet."""
+        with os.scandir(os.path.join(self._new, folder)) as entries:
+            waiting = list(entries)
+        for entry in waiting:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            target = os.path.join(self._root, path)
+            if not os.path.lexists(target):
+                os.rename(entry.path, target)
+                placed.append(path)
+            elif entry.is_dir():
+                self._place(path, kept, placed, stop_if_asked)
+            else:
+                self._set_aside(path, kept, moved=False)
+                os.replace(entry.path, target)
+            stop_if_asked()
+
+    def _set_aside(self, path: str, kept: str, *, moved: bool) -> None:
+        """Keep a file until the end. One that is replaced stays in its place meanwhile, where links can be made."""
+        source, backup = os.path.join(self._root, path), os.path.join(kept, path)
+        os.makedirs(os.path.dirname(backup), exist_ok=True)
+        if not moved:
+            with contextlib.suppress(OSError):
+                os.link(source, backup, follow_symlinks=False)
+                return
+        os.rename(source, backup)
+
+    def _undone(self, kept: str, placed: list[str]) -> bool:
+        """Take back every step that can be taken back; say whether all could."""
+        whole = True
+        for path in reversed(placed):
+            whole &= _renamed(os.path.join(self._root, path), os.path.join(self._new, path))
+        for here, _, files in os.walk(kept):
+            folder = os.path.normpath(os.path.join(self._root, os.path.relpath(here, kept)))
+            for file in files:
+                whole &= _renamed(os.path.join(here, file), os.path.join(folder, file))
+        return whole
 
 
-def _put_in_place(root: str, path: str, staging: str, number: int, undo: list[Callable[[], object]]) -> None:
-    """Rename one staged file to its place, keeping what was there."""
-    target = os.path.join(root, path)
-    made = _make_folders(os.path.dirname(target))
-    if made:
-        undo.append(lambda: _remove_folders(made))
-    with contextlib.suppress(FileNotFoundError):
-        _move(target, os.path.join(staging, f"old-{number}"), undo)
-    _move(os.path.join(staging, f"new-{number}"), target, undo)
-
-
-def _move(source: str, target: str, undo: list[Callable[[], object]]) -> None:
-    os.rename(source, target)
-    undo.append(lambda: os.rename(target, source))
+def _renamed(source: str, target: str) -> bool:
+    """Rename a file, which may be a second name of what is there; say whether that could be done."""
+    try:
+        os.replace(source, target)
+    except OSError:
+        return False
+    return True
 
 
 def _write(path: str, content: bytes) -> None:
@@ -177,6 +235,31 @@ def _prune(root: str, removed: Iterable[str]) -> None:
             while here:
                 os.rmdir(os.path.join(root, here))
                 here = os.path.dirname(here)
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let a request to terminate end a block as Ctrl-C does, so that it can tidy up; it is carried out after it."""
+    import signal
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    watched = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, interrupt) for number in watched}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if asked:
+            signal.raise_signal(asked[0])
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ Templates are looked up in the team's own root first, then in the one that is sh
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.files import Root, check_name, missing_folder, nearest, unusable_names
@@ -49,6 +49,90 @@ class TemplateFile(NamedTuple):
     name: str
     text: str
     source: str
+
+
+class LayerText(NamedTuple):
+    """A layer that was not looked into yet: its name as the user knows it, and its text."""
+
+    source: str
+    text: str
+
+
+class SchemaText(NamedTuple):
+    """A schema in its parts: its text and file, what variants add, and the team's own variants."""
+
+    text: str
+    source: str
+    additions: tuple[tuple[str, str], ...]
+    variants: tuple[str, ...]
+
+
+class Project:
+    """What all environments have in common, read once: templates, schema, root defaults.
+
+    It can be pickled, and needs no file any more, so environments can be rendered wherever it is taken to.
+    """
+
+    def __init__(
+        self,
+        templates: Mapping[str, TemplateFile | tuple[Problem, ...]],
+        variants: dict[str, Variant],
+        schema: SchemaText,
+        root_defaults: LayerText | None,
+    ) -> None:
+        """Take what a `Workspace` read; of a template that can't be read, the problems."""
+        self._templates = templates
+        self._variants = variants
+        self._schema_text = schema
+        self._root_defaults = root_defaults
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave out what was made of the texts."""
+        return Project, (self._templates, self._variants, self._schema_text, self._root_defaults)
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """What tells this project from every other; 16 bytes."""
+        from hashlib import blake2b
+
+        folders = sorted(self._templates.items()), sorted(self._variants.items())
+        parts = (*folders, self._schema_text, self._root_defaults)
+        return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def variants(self) -> dict[str, Variant]:
+        """Every variant, by name."""
+        return self._variants
+
+    def template(self, name: str) -> TemplateFile | None:
+        """Give a template by its name; None where there is none.
+
+        Raises:
+            InputError: the file couldn't be read.
+        """
+        found = self._templates.get(name)
+        if found is None or isinstance(found, TemplateFile):
+            return found
+        raise InputError(found)
+
+    def schema(self) -> Schema:
+        """The schema of values.
+
+        Raises:
+            InputError: it is none.
+        """
+        return self._schema
+
+    @cached_property
+    def _schema(self) -> Schema:
+        return _schema(self._schema_text)
+
+    def root_defaults(self) -> Layer | None:
+        """The layer that all environments share, if there is one."""
+        if self._root_defaults is None:
+            return None
+        from generator.values import read_layer
+
+        return read_layer(*self._root_defaults)
 
 
 class Overlays(NamedTuple):
@@ -93,6 +177,7 @@ class Workspace:
         self.overlays = overlays
         self.template_roots = template_roots
         self._defaults: dict[str, Layer] = {}
+        self._default_texts: dict[str, LayerText] = {}
         self._templates: dict[str, TemplateFile | None] = {}
 
     # ------------------------------------------------------------------------------------ environments
@@ -135,9 +220,17 @@ class Workspace:
         """
         if name not in self._overlays.names:
             raise InputError(self._unknown(name))
-        folders = ["", *_parents(name)]
-        defaults = [self._read_defaults(folder) for folder in folders if folder in self._overlays.folders_with_defaults]
+        defaults = [self._read_defaults(folder) for folder in self._folders_with_defaults(name)]
         return Environment(name, (*defaults, self._read_layer(f"{name}.yaml")))
+
+    def layer_texts(self, name: str) -> tuple[LayerText, ...]:
+        """Read the layers of an environment that exists, without looking into them; those that it shares once.
+
+        Raises:
+            InputError: one can't be read.
+        """
+        folders = self._folders_with_defaults(name)
+        return (*(self._defaults_text(folder) for folder in folders), self._text(f"{name}.yaml"))
 
     def root_defaults(self) -> Layer | None:
         """The layer that all environments share, if there is one."""
@@ -148,10 +241,21 @@ class Workspace:
             self._defaults[folder] = self._read_layer(f"{folder}/{DEFAULTS}" if folder else DEFAULTS)
         return self._defaults[folder]
 
+    def _folders_with_defaults(self, name: str) -> list[str]:
+        return [folder for folder in ("", *_parents(name)) if folder in self._overlays.folders_with_defaults]
+
     def _read_layer(self, path: str) -> Layer:
         from generator.values import read_layer
 
-        return read_layer(self.overlays.source(path), self.overlays.read(path))
+        return read_layer(*self._text(path))
+
+    def _defaults_text(self, folder: str) -> LayerText:
+        if folder not in self._default_texts:
+            self._default_texts[folder] = self._text(f"{folder}/{DEFAULTS}" if folder else DEFAULTS)
+        return self._default_texts[folder]
+
+    def _text(self, path: str) -> LayerText:
+        return LayerText(self.overlays.source(path), self.overlays.read(path))
 
     def _unknown(self, name: str) -> Problem:
         if _is_glob(name):
@@ -216,7 +320,7 @@ class Workspace:
 
     def _root_of(self, name: str) -> Root | None:
         parts = name.split("/")
-        if "\\" in name or any(part in {"", ".", ".."} for part in parts):
+        if "\\" in name or any(not part or part.startswith(".") for part in parts):
             return None
         return next((root for root in self.template_roots if os.path.isfile(os.path.join(root.path, *parts))), None)
 
@@ -239,18 +343,48 @@ class Workspace:
     @cached_property
     def _schema(self) -> Schema:
         """The schema: it names the variants that it is for, and the team's own ones come to them."""
-        from generator.schema import schema_from_text
+        return _schema(self._schema_text)
 
+    @cached_property
+    def _schema_text(self) -> SchemaText:
         text = self.template(SCHEMA)
         if text is None:
             raise InputError(Problem("the schema is missing", Location(self.template_roots[-1].source(SCHEMA))))
         additions = [self.template(v.schema_addition) for v in self._folders.values() if v.schema_addition]
-        schema = schema_from_text(text.text, text.source, [(a.text, a.source) for a in additions if a])
-        choices = _choices(schema)
-        if choices is not None:
-            own = self.template_roots[0].folders()
-            choices += [name for name in self._folders if name in own and name not in choices]
-        return schema
+        own = [name for name in self.template_roots[0].folders() if name in self._folders]
+        return SchemaText(text.text, text.source, tuple((a.text, a.source) for a in additions if a), tuple(own))
+
+    def project(self) -> Project:
+        """Read everything that environments have in common.
+
+        Raises:
+            InputError: as `schema` and `root_defaults` do.
+        """
+        return Project(self._every_template(), self.variants(), self._schema_text, self._root_text())
+
+    def _root_text(self) -> LayerText | None:
+        return self._defaults_text("") if "" in self._overlays.folders_with_defaults else None
+
+    def _every_template(self) -> dict[str, TemplateFile | tuple[Problem, ...]]:
+        """Read the files of all roots; what can't be read is told to whoever asks for it."""
+        found: dict[str, TemplateFile | tuple[Problem, ...]] = {}
+        for root in reversed(self.template_roots):
+            for name, refused in root.walk(private=True):
+                try:
+                    found[name] = (refused,) if refused else TemplateFile(name, root.read(name), root.source(name))
+                except InputError as error:
+                    found[name] = error.problems
+        return found
+
+
+def _schema(parts: SchemaText) -> Schema:
+    from generator.schema import schema_from_text
+
+    schema = schema_from_text(parts.text, parts.source, parts.additions)
+    choices = _choices(schema)
+    if choices is not None:
+        choices += [name for name in parts.variants if name not in choices]
+    return schema
 
 
 def _choices(schema: Schema) -> list[str] | None:

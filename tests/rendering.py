@@ -59,12 +59,12 @@ def sample_names() -> tuple[str, ...]:
 
 def render_sample(name: str) -> list[Resource]:
     """Give a sample environment's resources."""
-    return _builder().resources(name)[1]
+    return _builder().resources(project().environment(name).layers)[1]
 
 
 def sample_values(name: str) -> Tree:
     """Give a sample environment's values, defaults included."""
-    return _builder().resources(name)[0]
+    return _builder().resources(project().environment(name).layers)[0]
 
 
 def _checked(overlay: Tree) -> Tree:

@@ -90,7 +90,8 @@ class TestRender:
         outcome = sidecert("render")
 
         assert outcome.err == (
-            f"rendered 2 environments: 0 files written, 0 removed, {len(files(tiny))} unchanged, in output/\n"
+            "rendered 0 environments, 2 unchanged: "
+            f"0 files written, 0 removed, {len(files(tiny))} unchanged, in output/\n"
         )
         assert snapshot(tiny / "output") == before
 
@@ -107,7 +108,7 @@ class TestRender:
         sidecert("render")
         (tiny / "overlays/dev.yaml").unlink()
 
-        assert re.search(r"rendered 1 environment: 0 files written, \d+ removed", sidecert("render").err)
+        assert re.search(r"rendered 0 environments, 1 unchanged: 0 files written, \d+ removed", sidecert("render").err)
         assert not any("dev" in file for file in files(tiny))
 
     def test_of_some_keeps_the_others(self, sidecert, tiny):
@@ -307,7 +308,7 @@ class TestHelp:
 
 class TestFailures:
     def test_of_ours_say_how_to_report_them(self, sidecert, monkeypatch):
-        monkeypatch.setattr("generator.build.summaries", lambda workspace: 1 / 0)
+        monkeypatch.setattr("generator.build.summaries", lambda *_: 1 / 0)
 
         outcome = sidecert("list")
         assert outcome == Outcome(
@@ -355,7 +356,7 @@ class TestFailures:
         # A shell that runs the tests in the background has its children ignore the signal.
         code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         # It may arrive a moment after it was sent.
-        code += "build.summaries = lambda workspace: [os.kill(os.getpid(), signal.SIGINT), time.sleep(20)]\n"
+        code += "build.summaries = lambda *_: [os.kill(os.getpid(), signal.SIGINT), time.sleep(20)]\n"
         code += "print(c.run(['list']))"
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
         done = subprocess.run([sys.executable, "-c", code], cwd=tiny, env=environment, capture_output=True, text=True)

@@ -31,8 +31,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, *, seconds_a_ste
 def test_is_drawn_on_a_terminal_once_the_work_takes_more_than_a_second(monkeypatch):
     text = drawn(monkeypatch, Terminal(), seconds_a_step=0.4)
     assert "rendering" in text
-    assert "100%" in text
-    assert " 50%" not in text  # the first second is left alone
+    assert "rendering, 2/s, 0 s left" in text
+    assert "3/4" in text
+    assert "4/4" in text
+    assert "2/4" not in text  # the first second is left alone
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from generator.cli.commands import invoke
 from generator.cli.report import BROKEN_PIPE, UNUSABLE, print_bug, print_problems, say
-from generator.errors import GeneratorError
+from generator.errors import CrashError, GeneratorError
 
 _BUG = 3
 _INTERRUPTED = 130
@@ -29,6 +29,9 @@ def run(arguments: Iterable[str]) -> int:
     try:
         code = invoke(tuple(arguments))
         sys.stdout.flush()
+    except CrashError as error:
+        print_problems(error)
+        return _BUG
     except GeneratorError as error:
         print_problems(error)
         return UNUSABLE

@@ -22,11 +22,12 @@ from generator.cli.options import (
     selected_names,
     selection_options,
 )
-from generator.cli.report import BROKEN_PIPE, UNUSABLE, Progress, print_data, print_differences, print_written, say
+from generator.cli.rendering import Manner, render_to_folder, worker_options
+from generator.cli.report import BROKEN_PIPE, UNUSABLE, print_data, say
 from generator.cli.verify import verify
 
 if TYPE_CHECKING:
-    from generator.tree import Changes
+    from generator.update import Shard
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -93,6 +94,7 @@ def cli() -> None:
 @click.option("--force", is_flag=True, help="Overwrite files that were edited by hand.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary and no progress bar.")
 @selection_options
+@worker_options
 @project_options
 def render(
     environments: tuple[str, ...],
@@ -104,14 +106,18 @@ def render(
     quiet: bool,
     selectors: tuple[str, ...],
     changed_since: str | None,
+    shard: Shard | None,
+    jobs: int | None,
+    scheduler: str,
+    no_cache: bool,
+    profile: bool,
     **where: Any,
 ) -> None:
     """Render environments, named or given as globs; all of them without any.
 
-    A * in a glob also stands for slashes. Where some are selected, nothing is removed from output/.
+    A * in a glob also stands for slashes. Where some are selected, nothing is removed from output/. What
+    is in output/ already as it should be isn't rendered again.
     """
-    from generator import build
-
     folders = Folders(**where)
     workspace = folders.workspace()
     names = selected_names(workspace, environments, selectors, changed_since)
@@ -123,19 +129,14 @@ def render(
     if stdout:
         if len(names) != 1 or check:
             raise click.UsageError("--stdout takes exactly one environment, and no --check")
+        from generator import build
+
         sys.stdout.write(build.stream(workspace, names[0]))
         return
-    with Progress(len(names), wanted=not quiet) as progress:
-        tree = build.build(workspace, names, forms, progress)
-    output, shown = folders.output_folder()
-    changes = tree.compare(output, shown, () if narrowed else forms)
-    if check:
-        print_differences(tree, changes, (output, shown), names, quiet=quiet)
-        return
-    hint = _base_hint(changes, output) if narrowed else ""
-    tree.write(output, shown, changes, force=force)
-    if not quiet:
-        print_written(changes, names, shown, hint)
+    manner = Manner(shard, jobs, scheduler, no_cache, profile)
+    render_to_folder(
+        workspace, names, folders, forms, complete=not narrowed, check=check, force=force, quiet=quiet, manner=manner
+    )
 
 
 @cli.command(
@@ -254,11 +255,3 @@ def completion(shell: str) -> None:
     if found is None:
         raise click.UsageError(f"click can't complete in {shell}")
     sys.stdout.write(found(cli, {}, "sidecert", "_SIDECERT_COMPLETE").source() + "\n")
-
-
-def _base_hint(changes: Changes, output: str) -> str:
-    """Tell that other environments' overlays rest on a base that this render changes."""
-    bases = [path for path in changes.written if path.startswith("kustomize/base/")]
-    if any(os.path.exists(os.path.join(output, path)) for path in bases):
-        return "; the base changed: `sidecert render` brings the other environments up to date"
-    return ""

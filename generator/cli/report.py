@@ -13,7 +13,9 @@ from generator import __version__
 from generator.errors import GeneratorError
 
 if TYPE_CHECKING:
-    from generator.tree import Changes, OutputTree
+    from generator.stages import Stages
+    from generator.tree import OutputFolder
+    from generator.update import Report
 
 SHOWN_PROBLEMS = 50
 UNUSABLE = 2
@@ -21,58 +23,77 @@ BROKEN_PIPE = 141
 
 
 class Progress:
-    """A progress bar on a terminal, once the work has taken longer than a second."""
+    """A progress bar on a terminal, with rate and time left, once the work has taken longer than a second."""
 
     def __init__(self, total: int, *, wanted: bool) -> None:
         from time import monotonic
 
         self._clock = monotonic
-        self._shown_from = monotonic() + 1 if wanted and sys.stderr.isatty() else float("inf")
+        self._started = monotonic()
+        self._wanted = wanted and sys.stderr.isatty()
         self._total = total
         self._done = 0
         self._bar: Any = None
 
-    def __enter__(self) -> Callable[[], None]:
+    def __enter__(self) -> Callable[..., None]:
         return self._step
 
     def __exit__(self, *_failure: object) -> None:
         if self._bar is not None:
             self._bar.render_finish()
 
-    def _step(self) -> None:
-        self._done += 1
-        if self._bar is not None:
-            self._bar.update(1)
-        elif self._clock() > self._shown_from:
-            self._bar = click.progressbar(length=self._total, label="rendering", file=sys.stderr)
-            self._bar.update(self._done)
+    def _step(self, count: int = 1) -> None:
+        self._done += count
+        if not self._wanted or not count or (seconds := self._clock() - self._started) <= 1:
+            return
+        if self._bar is None:
+            self._bar = click.progressbar(length=self._total, file=sys.stderr, show_pos=True, show_eta=False)
+            count = self._done
+        rate = self._done / seconds
+        self._bar.label = f"rendering, {rate:.0f}/s, {(self._total - self._done) / rate:.0f} s left"
+        self._bar.update(count)
 
 
-def print_differences(
-    tree: OutputTree, changes: Changes, where: tuple[str, str], names: tuple[str, ...], *, quiet: bool
-) -> None:
+def print_differences(folder: OutputFolder, environments: int, *, quiet: bool) -> None:
     """Print how the output folder differs from what was rendered; exit 1 where it does."""
-    shown = where[1]
-    if not changes.any:
+    shown, counts = folder.shown, folder.counts
+    if not counts.any:
         if not quiet:
-            say(f"{shown}/ is up to date: {count(len(names), 'environment')}, {count(len(changes.unchanged), 'file')}")
+            say(f"{shown}/ is up to date: {count(environments, 'environment')}, {count(counts.unchanged, 'file')}")
         return
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    for line in tree.diff(*where, changes):
+    for line in folder.diff():
         sys.stdout.write(_coloured(line) if coloured else line)
     sys.stdout.flush()
     if not quiet:
-        stale = len(changes.written) + len(changes.removed) + len(changes.bookkeeping)
-        edited = len(changes.edited) + len(changes.foreign)
+        stale = counts.written + counts.removed + counts.bookkeeping
+        edited = counts.edited + counts.foreign
         say(f"{shown}/ is not what would be rendered: {count(stale, 'file')} stale, {edited} edited by hand")
     raise click.exceptions.Exit(1)
 
 
-def print_written(changes: Changes, names: tuple[str, ...], shown: str, hint: str) -> None:
+def print_written(report: Report, folder: OutputFolder, *, stale_others: bool) -> None:
     """Tell in one line what a render did to the output folder."""
-    written = len(changes.written) + len(changes.edited) + len(changes.foreign)
-    counts = f"{count(written, 'file')} written, {len(changes.removed)} removed, {len(changes.unchanged)} unchanged"
-    say(f"rendered {count(len(names), 'environment')}: {counts}, in {shown}/{hint}")
+    counts = folder.counts
+    written = counts.written + counts.edited + counts.foreign
+    rendered = f"rendered {count(report.rendered, 'environment')}"
+    unchanged = f", {report.unchanged} unchanged" if report.unchanged else ""
+    files = f"{count(written, 'file')} written, {counts.removed} removed, {counts.unchanged} unchanged"
+    hint = "; the base changed: `sidecert render` brings the other environments up to date" if stale_others else ""
+    say(f"{rendered}{unchanged}: {files}, in {folder.shown}/{hint}")
+
+
+def print_stages(stages: Stages, seconds: float) -> None:
+    """Print how long each stage of a render took, in all processes together, and what was counted in it."""
+    from generator.stages import STAGES
+
+    total = sum(stages.seconds.values())
+    say(f"{'stage':<8}{'seconds':>9}{'share':>7}  done")
+    for stage in STAGES:
+        spent = stages.seconds[stage]
+        done = ", ".join(f"{number} {name}" for name, number in stages.done(stage))
+        say(f"{stage:<8}{spent:>9.3f}{spent / total if total else 0:>7.0%}  {done}".rstrip())
+    say(f"{'total':<8}{total:>9.3f}         in {seconds:.3f} seconds")
 
 
 def _coloured(line: str) -> str:
@@ -107,7 +128,8 @@ def print_bug(error: Exception) -> None:
         import traceback
 
         traceback.print_exception(error)
-    say(f"sidecert {__version__} has a bug, and stopped: {type(error).__name__}: {error}")
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    say(f"sidecert {__version__} has a bug, and stopped: {type(error).__name__}: {error}{notes}")
     say("    hint: run it again with SIDECERT_DEBUG=1, and report what it prints together with the overlay")
 
 

@@ -85,9 +85,9 @@ def verify(
     access = Access(url, timeout, token, username or "", password, ca_file, insecure_skip_verify, cert_file, key_file)
     resources: list[Resource] = []
     if environment:
-        from generator.build import Builder
+        from generator import build
 
-        resources = Builder(Folders(**where).workspace(), ()).resources(environment)[1]
+        resources = build.rendered(Folders(**where).workspace(), environment)
     report = ask(access, environment or "", resources)
     if form == "json":
         print_data(report.as_data(), "json")

@@ -22,12 +22,16 @@ Pair = tuple[Resource, Resource]
 
 
 class Overlay(NamedTuple):
-    """What an overlay says: transformers, resources of its own, base resources it leaves out, and patches."""
+    """What an overlay says: transformers, resources of its own, base resources it leaves out, and patches.
+
+    One that would leave out the whole base stands alone.
+    """
 
     transformers: Transformers
     added: list[Resource]
     removed: list[Resource]
     patches: list[tuple[Resource, Tree | list[Tree]]]
+    is_alone: bool
 
 
 def emit_base(variant: str, resources: Sequence[Resource], home_namespace: str) -> list[OutputFile]:
@@ -35,19 +39,9 @@ def emit_base(variant: str, resources: Sequence[Resource], home_namespace: str) 
     return laid_out(f"kustomize/base/{variant}", f"variant {variant}", resources, home_namespace)
 
 
-def emit_overlay(
-    environment: str,
-    variant: str,
-    base: Sequence[Resource],
-    resources: Sequence[Resource],
-    home_namespace: str,
-) -> list[OutputFile]:
-    """Lay out the overlay that turns ``base`` into an environment's resources, below ``kustomize/overlays/``.
-
-    ``kubectl kustomize`` of it gives the resources: same trees, and lists in the same order.
-    """
+def emit_overlay(environment: str, variant: str, overlay: Overlay, home_namespace: str) -> list[OutputFile]:
+    """Lay out an overlay on a variant's base, below ``kustomize/overlays/``."""
     folder, source = f"kustomize/overlays/{environment}", f"environment {environment}"
-    overlay = plan(base, resources)
     files = [resource_file(folder, source, resource, home_namespace) for resource in overlay.added]
     entries = [file.path.rpartition("/")[2] for file in files]
     patches: list[Tree] = []
@@ -57,7 +51,7 @@ def emit_overlay(
         files.append(generated(f"{folder}/{name}", f"{source}, variant {variant}", text))
         patches.append(_patch_entry(name, target.id, patch))
     patches += [{"patch": block(_deletion(resource.id), sort_keys=False) + "\n"} for resource in overlay.removed]
-    if len(overlay.removed) == len(base):
+    if overlay.is_alone:
         patches = []
     else:
         entries.insert(0, "../" * (environment.count("/") + 2) + f"base/{variant}")
@@ -70,7 +64,10 @@ def emit_overlay(
 
 
 def plan(base: Sequence[Resource], resources: Sequence[Resource]) -> Overlay:
-    """Work out what turns ``base`` into ``resources``, with transformers where they say it exactly."""
+    """Work out the overlay that turns ``base`` into ``resources``, with transformers where they say it exactly.
+
+    ``kubectl kustomize`` of it gives the resources: same trees, and lists in the same order.
+    """
     most = choose(base, resources)
     unmoved = most._replace(namespace="", old_namespace="")
     for transformers in (most, most._replace(images=()), unmoved, NONE):
@@ -93,7 +90,8 @@ def _plan(base: Sequence[Resource], resources: Sequence[Resource], transformers:
         patch = _patch(before, wanted)
         if patch:
             patches.append((before, patch))
-    return Overlay(transformers, sorted(added, key=sort_key), sorted(removed, key=sort_key), patches)
+    added, removed = sorted(added, key=sort_key), sorted(removed, key=sort_key)
+    return Overlay(transformers, added, removed, patches, is_alone=len(removed) == len(base))
 
 
 def _matched(

@@ -9,7 +9,9 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from generator.build import build
+from generator.fleet import Workers
+from generator.tree import OutputFolder
+from generator.update import Task, update
 from generator.workspace import open_workspace
 from tests.rendering import as_yaml
 from tests.samples import FORMS
@@ -66,13 +68,9 @@ def _short_run(
 
 def write_output(project: Path, forms: tuple[str, ...] = ("manifests", "kustomize")) -> Path:
     """Render all environments of a project into a folder ``output`` of it."""
-    workspace = open_workspace(str(project))
-    tree = build(workspace, workspace.environment_names(), forms)
-    output = project / "output"
-    for files in tree.units.values():
-        for name, content in files.items():
-            (output / name).parent.mkdir(parents=True, exist_ok=True)
-            (output / name).write_bytes(content)
+    workspace, output = open_workspace(str(project)), project / "output"
+    task = Task(workspace.environment_names(), forms, complete=True)
+    update(workspace, task, OutputFolder(str(output), "output"), Workers(1))
     return output
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from generator.build import build
+from generator.fleet import Workers
+from generator.tree import OutputFolder
+from generator.update import Task, update
 from generator.workspace import open_workspace
 from tests.rendering import ROOT
 from tests.tools import program
@@ -106,10 +108,8 @@ def server() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def chart(tmp_path_factory) -> Path:
     folder: Path = tmp_path_factory.mktemp("chart")
-    for files in build(open_workspace(str(ROOT)), (), ("helm",)).units.values():
-        for name, content in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
+    task = Task((), ("helm",), complete=True)
+    update(open_workspace(str(ROOT)), task, OutputFolder(str(folder), "output"), Workers(1))
     return folder / "helm/prometheus-istio-mtls"
 
 

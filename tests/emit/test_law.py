@@ -52,7 +52,7 @@ def identity(tree: Any) -> Identity:
 def law_fails(base: list[Resource], resources: list[Resource], home: str, environment: str) -> list[str]:
     """Tell each resource that the overlay gives otherwise than it should."""
     files = kustomize.emit_base("any", base, "monitoring")
-    overlay = kustomize.emit_overlay(environment, "any", base, resources, home)
+    overlay = kustomize.emit_overlay(environment, "any", kustomize.plan(base, resources), home)
     note("\n".join(f"=== {path}\n{text}" for path, text in overlay))
     found = built([*files, *overlay], environment)
     wanted = {identity(resource.tree): resource.tree for resource in resources}

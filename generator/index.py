@@ -1,0 +1,145 @@
+"""What is known to lie in an output folder, so that what is there as it should be isn't rendered again.
+
+For each unit: a key that stands for everything that it was rendered from, the names of its files, and what the file
+system said of them (size, times, inode) when they were last looked at. While both hold, nothing is to be done. Where
+the file system says something else, after a checkout or on another machine, the hashes of the inventory decide. All of
+it may be lost, stale, or someone else's: then the unit is rendered, and compared.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from array import array
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple, cast
+
+from generator.cache import CodeCache, cache_key
+from generator.disk import Disk, digest, inventory_path
+from generator.errors import OutputError
+from generator.tree import OutputUnit
+
+_DIGEST_BYTES = 16
+#: A file changed again within this time may look as it did before: the kernel's clock ticks every 1 to 10 ms.
+_TICK_NANOSECONDS = 50_000_000
+#: Where times are whole milliseconds, the file system may count in steps of up to 2 s (FAT).
+_COARSE_NANOSECONDS = 2_100_000_000
+
+
+class Record(NamedTuple):
+    """What is known of a unit. ``state`` is empty where the file system's word can't be relied on."""
+
+    key: bytes
+    remark: str
+    names: tuple[str, ...]
+    inventory: bytes
+    state: bytes
+
+
+class Index:
+    """The units of one output folder, by name."""
+
+    def __init__(self, cache: CodeCache, output: str, shown: str) -> None:
+        """Take the cache that holds what was known, and the folder, and what that is called in messages."""
+        self._cache = cache
+        self._output = output
+        self._disk = Disk(output, shown)
+        self._name = cache_key("index", _FORMAT, os.path.realpath(output))
+        self._records = _loaded(cache.load(self._name))
+        self._noted: dict[str, Record] = {}
+        self._changed = False
+
+    def unchanged(self, unit: str, key: bytes) -> Record | None:
+        """Give the record of a unit whose files are what ``key`` stands for; None where that isn't known.
+
+        The key holds everything that the unit was rendered from.
+        """
+        record = self._records.get(unit)
+        if record is None or record.key != key:
+            return None
+        if record.state and record.state == self._state(unit, record.names):
+            return record
+        if not self._holds(unit, record):
+            return None
+        self._noted[unit] = record
+        return record
+
+    def note(self, unit: OutputUnit, key: bytes, remark: str) -> None:
+        """Remember a unit that lies in the folder from the end of this run on."""
+        start = len(unit.folder)
+        names = tuple(path[start:] for path in unit.contents)
+        known = self._records.get(unit.folder)
+        if known is not None and known.names == names:
+            names = known.names
+        self._noted[unit.folder] = Record(key, remark, names, _fingerprint(unit.inventory), b"")
+
+    def forget(self, units: Sequence[str]) -> None:
+        """Drop units that lie there no more."""
+        for unit in units:
+            self._changed |= self._records.pop(unit, None) is not None
+
+    def save(self) -> None:
+        """Keep what is known, for the next run; called when the folder is as noted."""
+        if not self._noted and not self._changed:
+            return
+        for unit, record in self._noted.items():
+            self._records[unit] = record._replace(state=self._state(unit, record.names, at_rest=True))
+        names: dict[tuple[str, ...], int] = {}
+        rows = {
+            unit: (key, remark, names.setdefault(files, len(names)), inventory, state)
+            for unit, (key, remark, files, inventory, state) in self._records.items()
+        }
+        self._cache.store(self._name, (tuple(names), tuple(rows.items())))
+
+    def _state(self, unit: str, names: Sequence[str], *, at_rest: bool = False) -> bytes:
+        """Fingerprint what the file system says of a unit's files; empty where one is missing, or may change unseen."""
+        start = f"{self._output}/{unit}"
+        numbers = array("q")
+        newest, coarse = 0, True
+        try:
+            for path in (f"{self._output}/{inventory_path(unit)}", *[start + name for name in names]):
+                about = os.lstat(path)
+                changed, altered = about.st_mtime_ns, about.st_ctime_ns
+                numbers.extend((about.st_size, changed, altered, about.st_ino & _SIGNED, about.st_mode))
+                newest = max(newest, changed, altered)
+                coarse = coarse and changed % 1_000_000 == 0
+        except (OSError, OverflowError):
+            return b""
+        if at_rest and newest + (_COARSE_NANOSECONDS if coarse else _TICK_NANOSECONDS) > time.time_ns():
+            return b""
+        return _fingerprint(numbers.tobytes())
+
+    def _holds(self, unit: str, record: Record) -> bool:
+        """Say whether a unit's files have the hashes that its inventory holds, and that is the one we know."""
+        try:
+            inventory = self._disk.read(inventory_path(unit))
+            if inventory is None or _fingerprint(inventory) != record.inventory:
+                return False
+            for path, listed in self._disk.inventory(unit).items():
+                content = self._disk.read(path)
+                if content is None or digest(content) != listed:
+                    return False
+        except OutputError:  # told when the unit is written
+            return False
+        return True
+
+
+_FORMAT = "1"
+_SIGNED = (1 << 63) - 1
+
+
+def _loaded(stored: object) -> dict[str, Record]:
+    """Read what was stored; nothing where it isn't of our making."""
+    try:
+        names, rows = cast("tuple[Any, Any]", stored)
+        return {
+            unit: Record(key, remark, names[number], inventory, state)
+            for unit, (key, remark, number, inventory, state) in rows
+        }
+    except (TypeError, ValueError, IndexError):
+        return {}
+
+
+def _fingerprint(content: bytes) -> bytes:
+    return blake2b(content, digest_size=_DIGEST_BYTES, usedforsecurity=False).digest()
