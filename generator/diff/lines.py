@@ -41,6 +41,7 @@ _AROUND_A_DIFFERENCE = 48
 _MOST_LINES = 20
 _MOST_DIFF_LINES = 40
 _EXAMPLES = 2
+_SIGNS = {"added": "+", "removed": "-"}
 _MOST_NAMES = 4
 #: In so many groups a change is of something that all environments have in common.
 _SPREAD = 3
@@ -67,23 +68,46 @@ def chapters(groups: Sequence[Group], names: Sequence[str]) -> list[Chapter]:
     alike: dict[str, list[tuple[int, Told]]] = {}
     for number, group in enumerate(groups):
         for told in group.changes:
-            if told.place.path and len(told.variations) == 1:
-                alike.setdefault(_print(told, told.variations[0]), []).append((number, told))
+            if told.place.path:
+                alike.setdefault(_spread_key(told), []).append((number, told))
     found: list[Chapter] = []
     spread: set[str] = set()
     for key, places in alike.items():
         numbers = {number for number, _ in places}
-        if len(numbers) >= _SPREAD:
+        together = _together([told for _, told in places]) if len(numbers) >= _SPREAD else None
+        if together is not None:
             spread.add(key)
             everyone = tuple(sorted({name for number in numbers for name in groups[number].environments}))
-            resources = list(dict.fromkeys(told.place.resource for _, told in places))
-            heading = f"in each some of {_resources(resources)}"
-            found.append(Chapter(everyone, len(places), (Section(heading, tuple(_told(places[0][1], names))),)))
+            heading = f"in each some of {_resources(list(dict.fromkeys(told.place.resource for _, told in places)))}"
+            found.append(Chapter(everyone, len(places), (Section(heading, tuple(_told(together, names))),)))
     for group in groups:
-        rest = [told for told in group.changes if _print(told, told.variations[0]) not in spread]
+        rest = [told for told in group.changes if not told.place.path or _spread_key(told) not in spread]
         if rest:
             found.append(Chapter(group.environments, len(rest), tuple(_sections(rest, names))))
     return _joined(sorted(found, key=lambda chapter: (-len(chapter.environments), chapter.environments)))
+
+
+def _spread_key(told: Told) -> str:
+    """A text that changes share if they may be one that is spread over resources."""
+    values = _print(told, told.variations[0]) if len(told.variations) == 1 else ""
+    return repr((told.place[1:], values))
+
+
+def _together(changes: Sequence[Told]) -> Told | None:
+    """One change in place of some; None where an environment has it with different values."""
+    first = changes[0]
+    if len(first.variations) == 1:
+        return first
+    values: dict[int, str] = {}
+    variations: dict[str, tuple[Variation, set[int]]] = {}
+    for told in changes:
+        for one in told.variations:
+            key = repr((one.old, one.new))
+            variations.setdefault(key, (one, set()))[1].update(one.environments)
+            if any(values.setdefault(index, key) != key for index in one.environments):
+                return None
+    merged = [one._replace(environments=tuple(sorted(indices))) for one, indices in variations.values()]
+    return Told(first.place, tuple(sorted(merged, key=lambda one: one.environments)))
 
 
 def _joined(chapters: Sequence[Chapter]) -> list[Chapter]:
@@ -100,7 +124,7 @@ def _sections(changes: Sequence[Told], names: Sequence[str]) -> Iterator[Section
     """Part changes by the resources that have the same ones, in the order of the first of them."""
     alike: dict[str, list[Told]] = {}
     for told in changes:
-        alike.setdefault("\n".join(_print(told, one) for one in told.variations), []).append(told)
+        alike.setdefault("\n".join(dict.fromkeys(_print(told, one) for one in told.variations)), []).append(told)
     found: dict[tuple[ResourceId, ...], list[Line]] = {}
     for several in alike.values():
         lines = found.setdefault(tuple(told.place.resource for told in several), [])
@@ -116,18 +140,22 @@ def _resources(resources: Sequence[ResourceId]) -> str:
 
 def _print(told: Told, one: Variation) -> str:
     """A text that changes share if they are the same in all but the resource."""
+    if not told.place.path and told.place.kind == "removed":
+        return "removed"  # what was in it isn't told
     return repr((told.place[1:], one.old, one.new, one.environments if len(told.variations) > 1 else ()))
 
 
 def _told(told: Told, names: Sequence[str]) -> Iterator[Line]:
     place = told.place
     path = spelled(place.path) + ("[]" if place.item else "")
+    first = told.variations[0].environments[0]
     if len(told.variations) == 1:
-        only = told.variations[0]
-        yield from _change(place, path, only)
+        yield from _change(place, path, told.variations[0])
         return
-    subject = path or f"the resource is {place.kind}, and"
-    yield Line(" ", f"{subject}: differs by environment, such as" if path else f"{subject} differs by environment")
+    if not place.path and place.kind in _SIGNS:
+        yield from _whole(place, told.variations[0].new, f", different by environment; in {names[first]}:")
+        return
+    yield Line(" ", f"{path or 'it'}: differs by environment, such as")
     for one in told.variations[:_EXAMPLES]:
         example = f"  {names[one.environments[0]]}"
         lines = list(_change(place, example, one))
@@ -149,14 +177,23 @@ def _change(place: Place, subject: str, values: Variation) -> Iterator[Line]:
     elif place.kind == "changed":
         yield from _changed(subject, old, new)
     else:
-        mark, value = ("+", new) if place.kind == "added" else ("-", old)
-        yield from _one_sided(mark, subject, value, place)
+        yield from _one_sided(place, subject, new if place.kind == "added" else old)
 
 
-def _one_sided(mark: str, subject: str, value: Any, place: Place) -> Iterator[Line]:
+def _whole(place: Place, tree: Any, remark: str = "") -> Iterator[Line]:
+    """Tell of a resource that came, with what is in it, or went."""
+    mark = _SIGNS[place.kind]
+    if tree is None:
+        yield Line(mark, place.kind)
+        return
+    yield Line(mark, f"{place.kind}{remark or ':'}")
+    yield from _shortened([Line(mark, f"  {line}") for line in _content(tree)])
+
+
+def _one_sided(place: Place, subject: str, value: Any) -> Iterator[Line]:
+    mark = _SIGNS[place.kind]
     if not place.path and not place.item:
-        yield Line(mark, f"{subject.strip() or 'the resource'} is {place.kind}")
-        yield from _shortened([Line(mark, f"  {line}") for line in _content(value)]) if mark == "+" else ()
+        yield from _whole(place, value if mark == "+" else None)
         return
     lines = _yaml(value)
     if len(lines) == 1 and not (isinstance(value, dict | list) and value):

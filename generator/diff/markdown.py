@@ -17,6 +17,7 @@ from generator.diff.text import summary, title
 MOST_BYTES = 65_536
 _FOR_THE_END = 400
 _OPEN = 3
+_LONGEST_TEXT = 500
 _PLAIN = re.compile(r"[^A-Za-z0-9 ,./-]", re.ASCII)
 
 
@@ -49,7 +50,8 @@ def markdown(difference: Difference, most: int = MOST_BYTES) -> str:
 
 
 def code(text: str) -> str:
-    """A text that is shown as it is, whatever is in it."""
+    """A text that is shown as it is, whatever is in it, but for its end where it is very long."""
+    text = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
     return f"<code>{_PLAIN.sub(lambda sign: f'&#{ord(sign[0])};', printable(text))}</code>"
 
 
