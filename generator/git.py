@@ -97,7 +97,7 @@ class Checkout(NamedTuple):
             InputError: ``ref`` is unknown, the histories have no commit in common, or the clone is too shallow to tell.
         """
         commit = self.commit(ref)
-        asked = self._ask("merge-base", self.commit("HEAD"), commit)
+        asked = self._ask("merge-base", "HEAD", commit)
         if not asked.returncode:
             return asked.stdout.decode().split()[0]
         if asked.stderr.strip():

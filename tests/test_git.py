@@ -100,9 +100,7 @@ class TestInAHook:
             (hooks / "program.py").write_text(program)
             hook = hooks / "pre-commit"
             here = Path(__file__).parent.parent
-            hook.write_text(
-                f"#!/bin/sh\nPYTHONPATH='{here}' '{sys.executable}' '{hooks}/program.py' > '{printed}'\n"
-            )
+            hook.write_text(f"#!/bin/sh\nPYTHONPATH='{here}' '{sys.executable}' '{hooks}/program.py' > '{printed}'\n")
             hook.chmod(0o755)
             repository.git("-c", f"core.hooksPath={hooks}", "commit", "--quiet", "-m", "x", *commit, cwd=folder)
             text: str = printed.read_text()
@@ -118,7 +116,7 @@ for path in sorted(c.changed_since(c.commit("HEAD"), [c.top])):
     print(path.removeprefix(c.top))
 """
 
-    @pytest.mark.parametrize("commit", [["--all"], ["a.txt"], ["--include", "a.txt"]])
+    @pytest.mark.parametrize("commit", [["--all"], ["a.txt"]])
     def test_it_is_the_repository_of_the_hook(self, repository, run_hook, commit):
         repository.commit({"a.txt": "x", "sub/b.txt": "x"})
         (repository.folder / "a.txt").write_text("y")
@@ -289,14 +287,13 @@ class TestChangedSince:
         checkout = at(repository)
         assert checkout.changed_since(checkout.commit("main"), []) == set()
 
-    @pytest.mark.parametrize("name", ODD)
-    def test_takes_every_name_as_it_is(self, repository, changed, name):
-        repository.commit({f"{name}/{name}": "x", "other": "x"})
-        (repository.folder / name / name).write_text("y")
-        (repository.folder / name / "new").write_text("y")
-        (repository.folder / "other").write_text("y")
+    def test_takes_every_name_as_it_is(self, repository, changed):
+        repository.commit({f"{name}/{name}": "x" for name in ODD})
+        for name in ODD:
+            (repository.folder / name / name).write_text("y")
+            (repository.folder / name / "new").write_text("y")
 
-        assert changed(name) == {f"{name}/{name}", f"{name}/new"}
+        assert [changed(name) for name in ODD] == [{f"{name}/{name}", f"{name}/new"} for name in ODD]
 
     def test_has_a_link_and_a_submodule_as_one_path(self, repository, changed, tmp_path):
         other = Repository(tmp_path / "other")
@@ -367,11 +364,10 @@ class TestFilesAt:
 
         assert list(self.files(repository, commit, "x")) == sorted(names)
 
-    @pytest.mark.parametrize("name", ODD)
-    def test_may_have_any_name(self, repository, name):
-        commit = repository.commit({f"{name}/{name}": b"x", "y": b"y"})
+    def test_may_have_any_name(self, repository):
+        commit = repository.commit({f"{name}/{name}": name.encode() for name in ODD})
 
-        assert self.files(repository, commit, name) == {name: b"x"}
+        assert [self.files(repository, commit, name) for name in ODD] == [{name: name.encode()} for name in ODD]
 
     def test_are_no_links_and_no_submodules(self, repository, tmp_path):
         other = Repository(tmp_path / "other")
@@ -386,15 +382,11 @@ class TestFilesAt:
         assert self.files(repository, commit, "a") == {"file": b"x", "program": b"#!"}
 
     def test_may_be_more_than_a_pipe_holds(self, repository):
-        big = os.urandom(300_000)
-        commit = repository.commit(
-            {f"a/{number:04}": big if number == 7 else b"%04d" % number for number in range(1_000)}
-        )
+        big = os.urandom(200_000)
+        commit = repository.commit({f"a/{number:04}": big if number == 7 else b"x" for number in range(2_000)})
 
         found = self.files(repository, commit, "a")
-        assert len(found) == 1_000
-        assert found["0007"] == big
-        assert found["0999"] == b"0999"
+        assert found == {f"{number:04}": big if number == 7 else b"x" for number in range(2_000)}
 
     def test_may_be_left_unread(self, repository):
         commit = repository.commit({f"a/{number}": os.urandom(50_000) for number in range(20)})

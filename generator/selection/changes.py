@@ -15,7 +15,7 @@ from generator.errors import InputError, Location, Problem
 from generator.files import Root
 from generator.git import Checkout
 from generator.selection.merged import merged_value
-from generator.workspace import DEFAULTS, SCHEMA, SHARED_RULES, TEMPLATE_SUFFIX, Workspace
+from generator.workspace import DEFAULTS, SCHEMA, TEMPLATE_SUFFIX, Workspace
 
 if TYPE_CHECKING:
     from generator.render.references import References
@@ -191,7 +191,7 @@ class Templates:
 
     def _variant_changed(self, variant: str) -> bool:
         found = self._workspace.variants()[variant]
-        reached = self._reached((*found.templates, *found.rules, SHARED_RULES, f"{variant}/_rules.j2"))
+        reached = self._reached((*found.templates, *found.rules, f"{variant}/_rules.j2"))
         if reached is None:
             return True
         rendered = {name for name in self._names if _is_rendered(name, variant)}
