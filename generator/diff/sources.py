@@ -219,7 +219,7 @@ class Past:
         if os.path.realpath(templates.path) != os.path.realpath(shipped.path):
             own = self._written(templates, os.path.join(folder, "templates"))
             roots = [own, *roots] if own else roots
-        told = f"{workspace.overlays.shown}/ of {self._ref}, rendered"
+        told = f"{workspace.overlays.shown}/ of {self._ref} (rendered)"
         return Inputs(told, Workspace(overlays, tuple(roots)))
 
     def _written(self, root: Root, path: str) -> Root | None:

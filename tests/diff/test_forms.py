@@ -131,6 +131,7 @@ def test_names_are_abbreviated_where_there_are_many():
 
 
 @given(st.text())
+@settings(max_examples=40)
 def test_nothing_printed_steers_a_terminal(value):
     assert printable(value).isprintable()
 
@@ -216,7 +217,7 @@ CHANGED = st.tuples(st.builds(resource, WORDS, WORDS), *[st.dictionaries(WORDS, 
     st.lists(WORDS, max_size=3),
     st.integers(3_000, 12_000),
 )
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_nothing_breaks_out_of_the_comment_or_makes_it_too_long(fleet, gone, most):
     comment = markdown(difference(fleet, removed=tuple(gone)), most)
     assert len(comment.encode(errors="surrogatepass")) <= most

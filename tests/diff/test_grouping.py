@@ -94,7 +94,7 @@ FLEETS = st.lists(st.lists(st.tuples(st.sampled_from([CONFIG, SERVICE]), TREES, 
 
 
 @given(FLEETS)
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_grouping_loses_nothing_and_adds_nothing(fleet):
     changes = {
         f"e{number:02}": [ResourceChange(resource, one) for resource, old, new in some for one in compare(old, new)]
@@ -129,7 +129,7 @@ def _without_index(change: Change) -> tuple[str, str, bool]:
 
 
 @given(FLEETS)
-@settings(max_examples=30)
+@settings(max_examples=10)
 def test_the_order_in_which_environments_come_doesn_t_matter(fleet):
     changes = {
         f"e{number:02}": [ResourceChange(resource, one) for resource, old, new in some for one in compare(old, new)]

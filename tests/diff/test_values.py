@@ -219,13 +219,14 @@ TREES = st.dictionaries(KEYS, VALUES, max_size=4)
 
 
 @given(VALUES)
+@settings(max_examples=40)
 def test_nothing_is_told_of_what_is_the_same(value):
     assert list(compare(value, value)) == []
     assert list(compare(value, yaml.load(yaml.block(value), ""))) == []
 
 
 @given(TREES, TREES, st.randoms(use_true_random=False))
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_what_is_told_turns_the_old_into_the_new(old, new, random):
     _mix(new, old, random)
     changes = list(compare(old, new))
