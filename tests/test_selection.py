@@ -442,8 +442,8 @@ class TestChangedSince:
 
         assert changed({"overlays/prod/us/b.yaml": "replicas: 2"}) == ("link", "prod/asia/b", "prod/us/b")
         assert changed({"overlays/prod/us/b.yaml": "variant: one"}) == ()
-        assert changed({"templates/three/new.yaml.j2": "x"}) == ("four", *self.THREE)
-        assert changed({"templates/three/new.yaml.j2": None}) == ()
+        assert changed({"templates/three/more.yaml.j2": None}) == ("four", *self.THREE)
+        assert changed({"templates/three/more.yaml.j2": "# more"}) == ()
         assert changed({"templates/_lib/unused.j2": "x"}, "dev", "three") == ("dev",)
         (folder / "overlays/prod/asia").unlink()
         (folder / "overlays/prod/asia").symlink_to("eu")
