@@ -45,13 +45,13 @@ _COLOURS: dict[str, dict[str, Any]] = {
       before        what was compared with, in words
       environments  added, removed, changed: lists of names; unchanged: a number
       groups        a list; each has the environments that have the same changes, and its changes: a list of
-        resource    apiVersion, kind, namespace ("" where there is none), name
+        resource    apiVersion, kind, namespace ("" where there is none), name; of the kind File what is none
         change      added, removed, changed; item-added, item-removed, item-changed for an item of the list at path;
                     reordered: a list's items; text: comments or layout; moved: the resource, to another file
         path        a list: keys, indices, {"item": {"name": ...}} for an item by what it is called,
                     {"document": "yaml"} where it goes on within a string; [] for the resource itself
         pathText    the same for readers
-        old, new    the values; added has no old, removed no new
+        old, new    the values; added has no old, removed no new; of a text the lines that differ
         byEnvironment  in place of old and new where they are not the same in all of the group's environments:
                     a list of environments, old, new
 

@@ -41,6 +41,7 @@ _AROUND_A_DIFFERENCE = 48
 _MOST_LINES = 20
 _MOST_DIFF_LINES = 40
 _EXAMPLES = 2
+_TEXT_ALONE = "only the text changed, not what it says"
 _SIGNS = {"added": "+", "removed": "-"}
 _MOST_NAMES = 4
 #: In so many groups a change is of something that all environments have in common.
@@ -172,8 +173,10 @@ def _change(place: Place, subject: str, values: Variation) -> Iterator[Line]:
     elif place.kind == "reordered":
         yield from _reordered(subject, old, new)
     elif place.kind == "text":
-        yield Line(" ", f"{subject or 'the file'}: only the text changed, not what it says")
-        yield from _unified(old.splitlines(), new.splitlines())
+        is_resource = bool(place.resource.api_version)
+        yield Line(" ", f"{subject or 'the file'}: {_TEXT_ALONE if is_resource else 'its text changed'}")
+        indent = _indent([*old.splitlines(), *new.splitlines()])
+        yield from _unified([line[indent:] for line in old.splitlines()], [line[indent:] for line in new.splitlines()])
     elif place.kind == "changed":
         yield from _changed(subject, old, new)
     else:
@@ -263,6 +266,11 @@ def _around(old: str, new: str) -> tuple[str, str]:
     cut = end - _AROUND_A_DIFFERENCE if end > _AROUND_A_DIFFERENCE + 3 else 0
     left, right = (f"{'…' if first else ''}{text[first : len(text) - cut]}{'…' if cut else ''}" for text in (old, new))
     return left, right
+
+
+def _indent(lines: Sequence[str]) -> int:
+    """How far in all lines stand."""
+    return min((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), default=0)
 
 
 def _alike(one: str, other: str) -> int:

@@ -78,7 +78,7 @@ def test_a_header_alone_is_told_as_text_too_because_the_file_will_be_written():
 
 
 def test_a_file_that_cant_be_read_is_compared_as_text():
-    assert told({"a.yaml": "a: ["}, {"a.yaml": resource()}) == ["ConfigMap config: text", "ConfigMap config: added"]
+    assert told({"a.yaml": "a: ["}, {"a.yaml": resource()}) == ["File a.yaml: text", "ConfigMap config: added"]
     assert told({"a.yaml": "- no resource"}, {}) == ["File a.yaml: text"]
     assert told({"a.yaml": f"{resource()}---\n{resource()}"}, {}) == ["File a.yaml: text"]
 
@@ -90,7 +90,7 @@ def test_a_file_of_several_resources_is_read_as_all_of_them():
 
 def test_the_list_of_resources_is_told_where_nothing_else_tells_it():
     old, new = "resources:\n- a.yaml\n", "resources:\n- b.yaml\n"
-    assert told({"kustomization.yaml": old}, {"kustomization.yaml": new}) == ["Kustomization kustomization.yaml: text"]
+    assert told({"kustomization.yaml": old}, {"kustomization.yaml": new}) == ["File kustomization.yaml: text"]
     assert told({"kustomization.yaml": old, "a.yaml": resource()}, {"kustomization.yaml": new}) == [
         "ConfigMap config: removed"
     ]
