@@ -18,6 +18,7 @@ from generator.cache import CodeCache, cache_key, program_version, remembered
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.render import Renderer, TemplateError, TemplateText
 from generator.resource import Resource, check_duplicates, parse_resources, sort_key
+from generator.shape import Shapes
 from generator.stages import Stages
 from generator.tree import OutputFile
 from generator.values import Layer, Values, merge_layers, read_layer
@@ -81,6 +82,7 @@ class Builder:
         self._renderer = Renderer(self._template, self._cache, self._schema.optional_keys())
         self._bases: dict[str, Base] = {}
         self._defaults: dict[str, Layer] = {}
+        self._shapes = Shapes(self._rendered_with_placeholders)
         self.stages = Stages()
 
     def units(self, name: str, layers: Sequence[Layer]) -> tuple[str, list[Unit]]:
@@ -162,6 +164,12 @@ class Builder:
         tree = self._checked(values)
         if tree["variant"] not in self._variants:
             raise InputError(self._no_templates(tree["variant"], values))
+        now = self.stages.spent("check", now)
+        filled = self._shapes.resources(layers)
+        if filled is not None:
+            self.stages.spent("render", now, filled=1)
+            return tree, filled
+        now = perf_counter()
         try:
             problems = [_located(path, message, values) for path, message in self._violations(tree)]
             if problems:
@@ -170,6 +178,14 @@ class Builder:
             return tree, self._rendered(tree)
         except TemplateError as error:
             raise InputError(_with_value_places(error, values)) from error
+
+    def _rendered_with_placeholders(self, layers: Sequence[Layer]) -> list[Resource]:
+        """Render layers whose values were checked already, but for the rules."""
+        tree = merge_layers(self._schema.defaults(), layers).tree
+        problems = [Problem(message, None, path) for path, message in self._violations(tree)]
+        if problems:
+            raise InputError(problems)
+        return self._rendered(tree)
 
     def _checked(self, values: Values) -> Tree:
         problems = self._schema.check(values)

@@ -45,8 +45,8 @@ _SEPARATOR = re.compile(r"^---(?:[ \t]+(?:#.*)?)?$\n?", re.MULTILINE)
 _NO_CONTENT = re.compile(r"(?:[ \t]*(?:#.*)?\n)*[ \t]*(?:#.*)?")
 _BLANK_START = re.compile(r"(?:[ \t]*\n)+")
 
-# Most texts are the same in many environments of a fleet. Emptied when full: simple, and right for every order of work.
-_MOST_REMEMBERED = 4096
+# Many texts are the same in several environments. Emptied when full: simple, and right for every order of work.
+_MOST_REMEMBERED = 512
 _remembered: dict[tuple[str, str], tuple[Resource, ...]] = {}
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from generator import yaml
+from generator.functions.placeholder import Placeholder, printable
 
 #: Marks round a block printed by ``yaml``, and the line ends within it, until the text is complete and the column where
 #: the block stands is known. YAML allows none of the three in a document, so no printed value can contain them.
@@ -117,24 +118,32 @@ def to_json(value: Any) -> str:
 
 def to_yaml(value: Any) -> Text:
     """Write block YAML with sorted keys, marked so that the finished text can be indented to its column."""
-    _check_tree("yaml", value)
+    if _check_tree("yaml", value, placeholders=True):
+        value = printable(value)
     body = yaml.block(value).replace("\n", BLOCK_NEWLINE)
     return Text(f"{BLOCK_START}{body}{BLOCK_END}")
 
 
-def _check_tree(function: str, value: Any) -> None:
-    """Refuse what a map made in a template can hold and a values file can't: printed text, undefined names."""
+def _check_tree(function: str, value: Any, *, placeholders: bool = False) -> bool:
+    """Refuse what a map made in a template can hold and a values file can't: printed text, undefined names.
+
+    Say whether there are placeholders in it, where those are allowed.
+    """
     kind = type(value)
+    found = False
     if kind is dict:
         for key, item in value.items():
             if type(key) is not str:
                 _refuse(function, "maps whose keys are strings", key)
-            _check_tree(function, item)
+            found |= _check_tree(function, item, placeholders=placeholders)
     elif kind is list or kind is tuple:
         for item in value:
-            _check_tree(function, item)
+            found |= _check_tree(function, item, placeholders=placeholders)
+    elif kind is Placeholder and placeholders:
+        return True
     elif kind not in _KINDS or kind is Text:
         _refuse(function, "values", value)
+    return found
 
 
 def indent(text: Any, width: Any = 4, first: Any = False) -> Text:

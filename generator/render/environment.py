@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 
 from generator import yaml
 from generator.functions import FUNCTIONS, Text, Violation, kind_of
+from generator.functions.placeholder import Placeholder
 
 
 class MissingValueError(UndefinedError):
@@ -109,6 +110,8 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             return str(value)
         if kind in _SCALARS:
             return yaml.scalar(value)
+        if kind is Placeholder:
+            return value.text  # type: ignore[no-any-return]
         if kind is Violation:
             self.reached.append(value)
             return ""

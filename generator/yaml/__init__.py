@@ -12,6 +12,6 @@ its own constructor.
 from generator.yaml.places import key_locations
 from generator.yaml.printing import block
 from generator.yaml.reading import load, load_documents
-from generator.yaml.scalars import Scalar, scalar
+from generator.yaml.scalars import Scalar, is_string, scalar
 
-__all__ = ["Scalar", "block", "key_locations", "load", "load_documents", "scalar"]
+__all__ = ["Scalar", "block", "is_string", "key_locations", "load", "load_documents", "scalar"]

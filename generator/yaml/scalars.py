@@ -55,6 +55,11 @@ def _number(text: str) -> str | int | float:
     return float(digits) if _FLOAT.fullmatch(digits) else text
 
 
+def is_string(text: str) -> bool:
+    """Say whether a plain scalar means a string, and not a number, a boolean or null."""
+    return type(meaning(text)) is str
+
+
 _TAG = "tag:yaml.org,2002:"
 
 
