@@ -49,4 +49,5 @@ class Repository:
         write_tree(self.folder, files)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message=x")
-        return self.git("rev-parse", "HEAD")
+        branch = (self.folder / ".git/HEAD").read_text().removeprefix("ref: ").strip()
+        return (self.folder / ".git" / branch).read_text().strip()

@@ -266,6 +266,9 @@ class TestChangedSince:
         repository.commit({"a": "y"})
         (repository.folder / "a").write_text("x\n")
         repository.commit({"a": "x"})
+        repository.commit({"b": "y"})
+        (repository.folder / "b").write_text("x")
+        repository.git("add", "b")
         os.utime(repository.folder / "b", (1, 1))
 
         assert changed() == set()
