@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,17 +112,41 @@ def test_an_environments_name_comes_back_in_what_is_told():
         assert changes[0].change.new == f"new-{name}"
 
 
-WORDS = st.sampled_from(
-    ["eu-1", "eu-10", "aeu-1", "\\eu-1", "x eu-1", "eu-1: eu-1", "no", "1e-5", "\ue000", "'eu-1'", "a"]
-)
-DATA = st.dictionaries(WORDS, WORDS | st.lists(WORDS, max_size=3), max_size=4)
+OWN = ["eu-1", "eu1", "no-1", "xe5.x", "true1", "cluster-00001"]
+SHAPES = [
+    "{}",
+    "{}0",
+    "a{}",
+    "\\{}",
+    "\\x2{}",
+    "x {}",
+    "{0}: {0}",
+    "'{}'",
+    "&{}",
+    "*{}",
+    "!{}",
+    ".{}",
+    "-{}",
+    "#{}",
+    "0x{}",
+    "1{}",
+]
+OTHERS = ["no", "1e-5", "\ue000", "a", "# x"]
 
 
-@given(DATA, DATA)
-@settings(max_examples=50)
-def test_what_is_told_doesnt_depend_on_the_environments_name(old, new):
-    sides = [{"a.yaml": resource(extra=yaml.block({"data": data}) + "\n")} for data in (old, new)]
-    other = [{"a.yaml": f'# "\\x41eu-1 \\eu-1"\n{side["a.yaml"]}'} for side in sides]
-    for before, after in (sides, other):
-        found = [Comparison().changes(name, before, after) for name in ("eu-1", "any")]
-        assert repr(sorted(map(repr, found[0]))) == repr(sorted(map(repr, found[1])))
+@pytest.mark.parametrize("own", OWN)
+@given(data=st.data())
+@settings(max_examples=12)
+def test_what_is_told_doesnt_depend_on_the_environments_name(own, data):
+    words = st.sampled_from([shape.format(own) for shape in SHAPES] + OTHERS)
+    trees = st.dictionaries(words, words | st.lists(words, max_size=3), max_size=4)
+    plain = st.lists(words, max_size=3).map(lambda some: "".join(f"- {word}\n" for word in some))
+    sides = [
+        {
+            "a.yaml": resource(extra=yaml.block({"data": data.draw(trees)}) + "\n"),
+            "b.yaml": resource(name="b", extra=f"items:\n{data.draw(plain)}"),
+        }
+        for _ in range(2)
+    ]
+    found = [Comparison().changes(name, *sides) for name in (own, "any")]
+    assert sorted(map(repr, found[0])) == sorted(map(repr, found[1]))
