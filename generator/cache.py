@@ -57,6 +57,21 @@ def program_digest() -> str:
     return digest.hexdigest()
 
 
+def libraries() -> str:
+    """Tell which versions of other packages make the output: the names of their folders of metadata."""
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        with suppress(OSError):
+            for name in os.listdir(folder or "."):
+                library, _, version = name.partition("-")
+                if version and library.lower().replace("-", "_").replace(".", "_") in _LIBRARIES:
+                    found.setdefault(library, name)
+    return " ".join(sorted(found.values()))
+
+
+_LIBRARIES = {"deepmerge", "jinja2", "jsonschema_rs", "markupsafe", "ruamel_yaml", "ruamel_yaml_clib"}
+
+
 def _modules(package: str) -> Iterator[tuple[str, os.stat_result]]:
     """Every module of a package, by path, in order."""
     for folder, folders, names in os.walk(package):

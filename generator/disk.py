@@ -27,6 +27,14 @@ class Disk:
         """Say whether the folder is there; what stands in its place or above it is refused."""
         return self._folder_exists("")
 
+    def has_folder(self, folder: str) -> bool:
+        """Say whether a folder below it is there, reached by no link.
+
+        Raises:
+            OutputError: a link or a file stands in its place, or in that of a folder above it.
+        """
+        return self._folder_exists(folder)
+
     def read(self, path: str) -> bytes | None:
         """The content of a file; None where there is none."""
         if not self._folder_exists(path.rpartition("/")[0]):

@@ -1,9 +1,12 @@
 """What is known to lie in an output folder, so that what is there as it should be isn't rendered again.
 
 For each unit: a key that stands for everything that it was rendered from, the names of its files, and what the file
-system said of them (size, times, inode) when they were last looked at. While both hold, nothing is to be done. Where
+system said of them (size, times, inode) before they were last read. While both hold, nothing is to be done. Where
 the file system says something else, after a checkout or on another machine, the hashes of the inventory decide. All of
 it may be lost, stale, or someone else's: then the unit is rendered, and compared.
+
+What the file system says is taken before the files are read, never after, so that an edit during a run is seen by the
+next one.
 """
 
 from __future__ import annotations
@@ -44,10 +47,12 @@ class Index:
         """Take the cache that holds what was known, and the folder, and what that is called in messages."""
         self._cache = cache
         self._output = output
+        self._shown = shown
         self._disk = Disk(output, shown)
         self._name = cache_key("index", _FORMAT, os.path.realpath(output))
         self._records = _loaded(cache.load(self._name))
         self._noted: dict[str, Record] = {}
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._changed = False
 
     def unchanged(self, unit: str, key: bytes) -> Record | None:
@@ -58,45 +63,63 @@ class Index:
         record = self._records.get(unit)
         if record is None or record.key != key:
             return None
-        if record.state and record.state == self._state(unit, record.names):
+        state = self._state(unit, record.names, time.time_ns())
+        if state and state == record.state:
             return record
         if not self._holds(unit, record):
             return None
-        self._noted[unit] = record
+        if state != record.state:
+            self._noted[unit] = record._replace(state=state)
         return record
 
-    def note(self, unit: OutputUnit, key: bytes, remark: str) -> None:
-        """Remember a unit that lies in the folder from the end of this run on."""
-        start = len(unit.folder)
-        names = tuple(path[start:] for path in unit.contents)
-        known = self._records.get(unit.folder)
-        if known is not None and known.names == names:
-            names = known.names
-        self._noted[unit.folder] = Record(key, remark, names, _fingerprint(unit.inventory), b"")
+    def look(self, unit: OutputUnit) -> bytes:
+        """Give what the file system says of a unit's files now, before they are compared, for `note`."""
+        return self._state(unit.folder, _names(unit), time.time_ns())
+
+    def note(self, unit: OutputUnit, key: bytes, remark: str, before: bytes | None) -> None:
+        """Remember a unit that lies in the folder from the end of this run on.
+
+        ``before`` is what `look` gave before its files were compared and found to be there; None: all are new.
+        """
+        names = _names(unit)
+        names = self._names.setdefault(names, names)
+        state = _ALL_NEW if before is None else before
+        self._noted[unit.folder] = Record(key, remark, names, _fingerprint(unit.inventory), state)
 
     def forget(self, units: Sequence[str]) -> None:
         """Drop units that lie there no more."""
         for unit in units:
             self._changed |= self._records.pop(unit, None) is not None
 
-    def save(self) -> None:
-        """Keep what is known, for the next run; called when the folder is as noted."""
+    def save(self, finished: int) -> None:
+        """Keep what is known, for the next run; called when the folder is as noted.
+
+        ``finished`` is the time in nanoseconds at which all files had been written, before they were put in place: one
+        that changed later may not be the one that we wrote.
+        """
         if not self._noted and not self._changed:
             return
+        self._disk = Disk(self._output, self._shown)  # folders may have come since
         for unit, record in self._noted.items():
-            self._records[unit] = record._replace(state=self._state(unit, record.names, at_rest=True))
+            if record.state == _ALL_NEW:
+                record = record._replace(state=self._state(unit, record.names, finished))  # noqa: PLW2901
+            self._records[unit] = record
         names: dict[tuple[str, ...], int] = {}
-        rows = {
-            unit: (key, remark, names.setdefault(files, len(names)), inventory, state)
+        rows = tuple(
+            (unit, (key, remark, names.setdefault(files, len(names)), inventory, state))
             for unit, (key, remark, files, inventory, state) in self._records.items()
-        }
-        self._cache.store(self._name, (tuple(names), tuple(rows.items())))
+        )
+        self._cache.store(self._name, (tuple(names), rows))
 
-    def _state(self, unit: str, names: Sequence[str], *, at_rest: bool = False) -> bytes:
-        """Fingerprint what the file system says of a unit's files; empty where one is missing, or may change unseen."""
+    def _state(self, unit: str, names: Sequence[str], since: int) -> bytes:
+        """Fingerprint what the file system says of a unit's files, such that it tells any change after ``since``.
+
+        That is a time in nanoseconds, not after now. Empty where such a change might not be told, a file is missing, or
+        a link is on the way to it.
+        """
         start = f"{self._output}/{unit}"
         numbers = array("q")
-        newest, coarse = 0, True
+        newest, coarse, folders = 0, True, {inventory_path(unit).rpartition("/")[0]}
         try:
             for path in (f"{self._output}/{inventory_path(unit)}", *[start + name for name in names]):
                 about = os.lstat(path)
@@ -104,11 +127,12 @@ class Index:
                 numbers.extend((about.st_size, changed, altered, about.st_ino & _SIGNED, about.st_mode))
                 newest = max(newest, changed, altered)
                 coarse = coarse and changed % 1_000_000 == 0
-        except (OSError, OverflowError):
+            folders.update(f"{unit}{name}".rpartition("/")[0] for name in names)
+            known = all(map(self._disk.has_folder, folders))
+        except (OSError, OverflowError, ValueError, OutputError):
             return b""
-        if at_rest and newest + (_COARSE_NANOSECONDS if coarse else _TICK_NANOSECONDS) > time.time_ns():
-            return b""
-        return _fingerprint(numbers.tobytes())
+        known = known and newest + (_COARSE_NANOSECONDS if coarse else _TICK_NANOSECONDS) <= since
+        return _fingerprint(numbers.tobytes()) if known else b""
 
     def _holds(self, unit: str, record: Record) -> bool:
         """Say whether a unit's files have the hashes that its inventory holds, and that is the one we know."""
@@ -125,20 +149,37 @@ class Index:
         return True
 
 
-_FORMAT = "1"
+_FORMAT = "2"
 _SIGNED = (1 << 63) - 1
+#: In place of a state: the files of the unit are new, and what the file system says of them is known in the end.
+_ALL_NEW = b"new"
+
+
+def _names(unit: OutputUnit) -> tuple[str, ...]:
+    """The files of a unit, each by what follows the unit's name in its path."""
+    start = len(unit.folder)
+    return tuple(path[start:] for path in unit.contents)
 
 
 def _loaded(stored: object) -> dict[str, Record]:
     """Read what was stored; nothing where it isn't of our making."""
+    records: dict[str, Record] = {}
     try:
         names, rows = cast("tuple[Any, Any]", stored)
-        return {
-            unit: Record(key, remark, names[number], inventory, state)
-            for unit, (key, remark, number, inventory, state) in rows
-        }
-    except (TypeError, ValueError, IndexError):
+        if not all(type(name) is str for files in names for name in files):
+            return {}
+        for unit, (key, remark, number, inventory, state) in rows:
+            if [*map(type, (unit, key, remark, number, inventory, state))] != _TYPES or type(
+                names[number]
+            ) is not tuple:
+                return {}
+            records[unit] = Record(key, remark, names[number], inventory, state)
+    except (TypeError, ValueError, IndexError, KeyError):
         return {}
+    return records
+
+
+_TYPES = [str, bytes, str, tuple, bytes, bytes]
 
 
 def _fingerprint(content: bytes) -> bytes:

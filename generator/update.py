@@ -5,23 +5,24 @@ An index knows what is there already; a fleet renders the rest; what comes goes 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from hashlib import blake2b
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import NamedTuple
 
 from generator import __version__
-from generator.cache import CodeCache, program_version
+from generator.cache import CodeCache, cache_key, libraries, program_digest
 from generator.disk import inventory_path, unit_of
 from generator.emit.release import CHART
-from generator.errors import InputError, Problem
+from generator.errors import InputError, OutputError, Problem
 from generator.fleet import Fleet, Request, Result, Workers, dealt
 from generator.index import Index
 from generator.stages import Stages
 from generator.swap import ended_by_signals
-from generator.tree import Changes, OutputFolder, OutputUnit
+from generator.tree import OutputFolder, OutputUnit
 from generator.workspace import Workspace
 
 _FOLDERS = {"manifests": "manifests", "kustomize": "kustomize/overlays", "helm": "helm/values"}
@@ -82,11 +83,13 @@ def update(
     with ended_by_signals(), folder:
         run.render(progress)
         run.prune()
-        now = perf_counter()
+        now, finished = perf_counter(), time_ns()
         if not folder.compare_only:
             folder.finish(force=force)
-        run.index.save()
-        run.stages.spent("write", now)
+        run.index.save(finished)
+        counts = folder.counts
+        written = counts.written + counts.edited + counts.foreign
+        run.stages.spent("write", now, removed=counts.removed, unchanged=counts.unchanged, written=written)
     return Report(run.rendered, run.unchanged, run.base_changed, run.stages)
 
 
@@ -107,13 +110,15 @@ class _Run:
         project = workspace.project()
         cache = CodeCache() if use_cache else CodeCache(folder="")
         self._fleet = Fleet(project, task.forms, use_cache=use_cache)
-        self._root_key = _key(project.fingerprint, program_version().encode(), __version__.encode())
+        program = (program_digest(), libraries(), cache_key(), __version__)
+        self._root_key = _key(project.fingerprint, *(part.encode() for part in program))
         self.index = Index(cache, folder.path, folder.shown)
         self._keys: dict[str, bytes] = {}
         self._variants: set[str] = set()
         self._shared: set[str] = set()
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._problems_of_chart: tuple[Problem, ...] = ()
+        self._refused: dict[Problem, None] = {}
         self.stages.spent("read", now)
 
     def render(self, progress: Callable[[int], object]) -> None:
@@ -136,6 +141,8 @@ class _Run:
         if "kustomize" in self._task.forms:
             for variant in sorted(self._variants):
                 self._put_base(variant)
+        if self._refused:
+            raise OutputError(sorted(self._refused, key=str))
 
     def prune(self) -> None:
         """Take away what is no longer rendered, in a complete run."""
@@ -156,15 +163,17 @@ class _Run:
             except InputError as error:
                 self._problems[name] = error.problems
                 continue
-            key = _key(self._root_key, *(layer.text.encode("utf-8", "surrogatepass") for layer in layers))
-            if self._is_there(name, key):
+            below = reserved.get(name, _NONE)
+            texts = (layer.text.encode("utf-8", "surrogatepass") for layer in layers)
+            key = _key(self._root_key, " ".join(sorted(below)).encode(), *texts)
+            there = self._is_there(name, key)
+            self.stages.spent("read", now, environments=1, layers=len(layers))
+            if there:
                 self.unchanged += 1
-                self.stages.spent("read", now, layers=1)
                 progress(1)
-                continue
-            self._keys[name] = key
-            self.stages.spent("read", now, layers=1)
-            yield Request(name, layers, reserved.get(name, _NONE))
+            else:
+                self._keys[name] = key
+                yield Request(name, layers, below)
 
     def _is_there(self, name: str, key: bytes) -> bool:
         """Say whether all forms of an environment are in the folder as they should be."""
@@ -174,6 +183,8 @@ class _Run:
             if record is None:
                 return False
             records.append(record)
+        if records[0].remark not in self._workspace.variants():
+            return False
         for record in records:
             self._folder.keep(len(record.names))
         self._variants.add(records[0].remark)
@@ -222,18 +233,30 @@ class _Run:
         if unit.folder in self._shared:
             return
         self._shared.add(unit.folder)
-        changes = self._put(unit, self._key_of_shared(unit.folder), "")
-        if changes.written and len(changes.written) < len(unit.contents):
-            self.base_changed |= unit.folder.startswith("kustomize/base/")
+        was_there = os.path.lexists(f"{self._folder.path}/{inventory_path(unit.folder)}")
+        changed = self._put(unit, self._key_of_shared(unit.folder), "")
+        self.base_changed |= changed and was_there and unit.folder.startswith("kustomize/base/")
 
     def _key_of_shared(self, folder: str) -> bytes:
         return _key(self._root_key, folder.encode())
 
-    def _put(self, unit: OutputUnit, key: bytes, remark: str) -> Changes:
-        changes = self._folder.put(unit)
-        if not (self._folder.compare_only and changes.any):
-            self.index.note(unit, key, remark)
-        return changes
+    def _put(self, unit: OutputUnit, key: bytes, remark: str) -> bool:
+        """Put a unit into the folder, and into the index; say whether files of it change.
+
+        What the folder refuses is told in the end, after what is wrong with the input, whoever comes first.
+        """
+        before = self.index.look(unit)
+        try:
+            changes = self._folder.put(unit)
+        except OutputError as error:
+            self._refused.update(dict.fromkeys(error.problems))
+            return False
+        if not changes.any:
+            self.index.note(unit, key, remark, before)
+        elif not self._folder.compare_only:
+            all_new = len(changes.written) == len(unit.contents)
+            self.index.note(unit, key, remark, None if all_new else b"")
+        return bool(changes.written or changes.removed or changes.edited or changes.foreign)
 
 
 class _Kept:
