@@ -169,11 +169,10 @@ def _loaded(stored: object) -> dict[str, Record]:
         if not all(type(name) is str for files in names for name in files):
             return {}
         for unit, (key, remark, number, inventory, state) in rows:
-            if [*map(type, (unit, key, remark, number, inventory, state))] != _TYPES or type(
-                names[number]
-            ) is not tuple:
+            files = names[number]
+            if [*map(type, (unit, key, remark, files, inventory, state))] != _TYPES:
                 return {}
-            records[unit] = Record(key, remark, names[number], inventory, state)
+            records[unit] = Record(key, remark, files, inventory, state)
     except (TypeError, ValueError, IndexError, KeyError):
         return {}
     return records
