@@ -77,6 +77,20 @@ class CrashError(GeneratorError):
     """A process that rendered something died."""
 
 
+class TransferredError(Exception):
+    """A bug's exception that can't be pickled, as another process tells it: its kind and its message."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        """Take the name of the exception's class, and what it says."""
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+
+    def __str__(self) -> str:
+        """Say what the exception said."""
+        return self.message
+
+
 def dotted(path: ValuePath) -> str:
     """Spell a value path the way users write it: ``("scrape", "jobs", 0)`` becomes ``scrape.jobs[0]``."""
     text = ""

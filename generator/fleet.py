@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from generator import __version__
 from generator.build import Builder, Unit
 from generator.cache import CodeCache, program_digest
-from generator.errors import CrashError, InputError, Problem
+from generator.errors import CrashError, InputError, Problem, TransferredError
 from generator.stages import Stages
 from generator.tree import OutputUnit, packed
 from generator.workspace import LayerText, Project
@@ -86,20 +87,21 @@ class Worker:
         cache = CodeCache() if use_cache else CodeCache(folder="")
         self._builder = Builder(project, forms, cache)
         self._forms = forms
-        self._bases: set[str] = set()
+        self._bases: dict[str, OutputUnit] = {}
 
     def run(self, requests: Sequence[Request], chart_version: str = "") -> Result:
         """Render environments, and the chart where a version is given.
 
-        A base is given with the first environment that rests on it.
+        Every base that they rest on comes along, so that what was done before makes no difference.
         """
         self._builder.stages = Stages()
         rendered, shared = list[Rendered](), list[OutputUnit]()
+        variants: set[str] = set()
         for request in requests:
             rendered.append(self._rendered(request))
             variant = rendered[-1].variant
-            if variant and "kustomize" in self._forms and variant not in self._bases:
-                self._bases.add(variant)
+            if variant and "kustomize" in self._forms and variant not in variants:
+                variants.add(variant)
                 shared.append(self.base(variant))
         problems: tuple[Problem, ...] = ()
         if chart_version:
@@ -111,7 +113,9 @@ class Worker:
 
     def base(self, variant: str) -> OutputUnit:
         """Give a variant's base."""
-        return _packed(self._builder.base_unit(variant))
+        if variant not in self._bases:
+            self._bases[variant] = _packed(self._builder.base_unit(variant))
+        return self._bases[variant]
 
     def _rendered(self, request: Request) -> Rendered:
         try:
@@ -132,19 +136,57 @@ def _packed(unit: Unit, reserved: frozenset[str] = frozenset()) -> OutputUnit:
 def run(job: Job) -> Result:
     """Do a job: a function of the job alone, for any process on any machine that has this version of sidecert.
 
+    What it raises can be pickled.
+
     Raises:
         InputError: the program here isn't the one that gave the job.
     """
-    if job.program and job.program != program_digest():
+    if job.program and job.program != running_program():
         hint = "install the same version on all workers"
         problem = Problem(f"a worker has another sidecert than this machine: its version is {__version__}", hint=hint)
         raise InputError(problem)
-    return _worker(job.project, job.forms, job.use_cache).run(job.requests, job.chart_version)
+    try:
+        return _worker(job.project, job.forms, job.use_cache).run(job.requests, job.chart_version)
+    except Exception as error:
+        if _can_be_sent(error):
+            raise
+        transferred = TransferredError(type(error).__name__, str(error))
+        for note in getattr(error, "__notes__", ()):
+            transferred.add_note(note)
+        raise transferred from error
 
 
 @lru_cache(maxsize=1)
+def running_program() -> str:
+    """Give the digest of the program that this process runs; files that change later don't change that."""
+    return program_digest()
+
+
+def _can_be_sent(error: Exception) -> bool:
+    """Say whether another process would get the same exception: some can't be pickled, or not unpickled."""
+    try:
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    except Exception:  # noqa: BLE001  # whatever their methods raise
+        return False
+    return type(copy) is type(error) and str(copy) == str(error)
+
+
+class _Latest(threading.local):
+    """The worker that did a thread's latest job: a worker keeps what jobs have in common, and is for one thread."""
+
+    made_from: tuple[bytes, tuple[str, ...], bool] | None = None
+    worker: Worker
+
+
+_latest = _Latest()
+
+
 def _worker(project: bytes, forms: tuple[str, ...], use_cache: bool) -> Worker:
-    return Worker(pickle.loads(project), forms, use_cache=use_cache)  # noqa: S301  # from whoever gave us the job
+    made_from = (project, forms, use_cache)
+    if _latest.made_from != made_from:
+        _latest.worker = Worker(pickle.loads(project), forms, use_cache=use_cache)  # noqa: S301  # from who gave the job
+        _latest.made_from = made_from
+    return _latest.worker
 
 
 class Workers(NamedTuple):
@@ -226,8 +268,19 @@ def dealt(names: Sequence[str], hands: int, size: int) -> Iterator[str]:
             yield from names[hand * part : (hand + 1) * part][start : start + size]
 
 
-def on_executor(jobs: Iterator[Job], executor: Executor, most_waiting: int) -> Iterator[Result]:
+def on_executor(
+    jobs: Iterator[Job],
+    executor: Executor,
+    most_waiting: int,
+    *,
+    broken: tuple[type[Exception], ...] = (),
+    idle: Callable[[], object] | None = None,
+) -> Iterator[Result]:
     """Have an executor do jobs, never more than some at a time, and give what comes of them as it comes.
+
+    No job is taken from ``jobs`` before there is room for it, so whoever is slow to take results isn't overrun.
+    ``broken`` are exceptions of the executor's own, besides ``BrokenExecutor``, that mean that it failed and the job
+    didn't. ``idle`` is called every second in which nothing comes, and may raise.
 
     Raises:
         InputError: what takes the job is another version of sidecert.
@@ -235,29 +288,37 @@ def on_executor(jobs: Iterator[Job], executor: Executor, most_waiting: int) -> I
     """
     from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 
+    breakdowns: tuple[type[Exception], ...] = (BrokenExecutor, *broken)
     running: dict[Future[Result], Job] = {}
+    taken: list[Job] = []  # the one that is on its way to the executor, or back
     try:
         while True:
-            for job in jobs:
+            for job in islice(jobs, max(1, most_waiting) - len(running)):
+                taken = [job]
                 running[executor.submit(run, job)] = job
-                if len(running) >= most_waiting:
-                    break
+                taken = []
             if not running:
                 return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=_SECONDS_TO_IDLE if idle else None, return_when=FIRST_COMPLETED)
+            if idle and not done:
+                idle()
             for future in done:
-                yield future.result()
-                del running[future]
-    except BrokenExecutor as error:
-        under_way = list(running.values())
-        raise BrokenJobsError(under_way if job in under_way else [*under_way, job]) from error
+                taken = [running.pop(future)]
+                result = future.result()
+                taken = []
+                yield result
+    except breakdowns as error:
+        raise BrokenJobsError([*taken, *running.values()]) from error
     finally:
         for future in running:
             future.cancel()
 
 
+_SECONDS_TO_IDLE = 1
+
+
 class BrokenJobsError(Exception):
-    """An executor broke down while it did these jobs."""
+    """An executor broke down while it did these jobs; the first is the one that told so."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         """Take the jobs."""
@@ -271,6 +332,7 @@ def on_processes(jobs: Iterator[Job], workers: int) -> Iterator[Result]:
     A job whose process dies is tried again by itself, and then in halves, so that one environment can be named.
 
     Raises:
+        InputError: no process can be started.
         CrashError: an environment, named, ends every process that renders it.
     """
     while True:
@@ -292,11 +354,22 @@ def _retried(job: Job) -> Iterator[Result]:
     count = len(job.requests)
     if count < 2:
         what = f"rendered {job.requests[0].name}" if job.requests else "compiled the chart"
-        ending = f"signal {-result}" if result < 0 else f"exit code {result}"
         hint = "is memory short? --jobs 1 does everything in one process"
-        raise CrashError(Problem(f"a process died while it {what}: {ending}", hint=hint))
+        raise CrashError(Problem(f"a process died while it {what}: {_ending(result)}", hint=hint))
     for requests in (job.requests[: count // 2], job.requests[count // 2 :]):
         yield from _retried(job._replace(requests=requests))
+
+
+def _ending(code: int) -> str:
+    """Tell how a process ended."""
+    import signal
+
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-code}"
 
 
 def _in_a_process_of_its_own(job: Job) -> Result | int:
@@ -304,39 +377,85 @@ def _in_a_process_of_its_own(job: Job) -> Result | int:
     context = _context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_send_result, args=(theirs, job))
-    process.start()
-    theirs.close()
     try:
-        result: Result = ours.recv()
-    except EOFError:
+        with _starting_processes():
+            process.start()
+        theirs.close()
+        result: Result | Exception = ours.recv()
+    except (EOFError, OSError):  # nothing came, or a part
         process.join()
         return process.exitcode or 0
     finally:
-        process.kill()
+        if process.pid is not None:
+            process.kill()
+            process.join()
+        ours.close()
+    if isinstance(result, Exception):
+        raise result
     return result
 
 
 def _send_result(connection: Connection, job: Job) -> None:
     _become_worker()
-    connection.send(run(job))
+    try:
+        connection.send(run(job))
+    except Exception as error:  # noqa: BLE001  # whoever waits for the result decides what to make of it
+        connection.send(error)
 
 
 @contextmanager
 def _process_pool(workers: int) -> Iterator[Executor]:
     """Give processes that do jobs; when the block ends early, they end at once."""
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
 
     before = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(workers, _context(), _become_worker)
+    executor: Executor | None = None
     try:
+        with _starting_processes():
+            from concurrent.futures import ProcessPoolExecutor
+
+            executor = ProcessPoolExecutor(workers, _context(), _become_worker)
+            executor.submit(_nothing)  # copies of this process are all made with the first job
         yield executor
     except BaseException:
         for process in set(multiprocessing.active_children()) - before:
             process.kill()
         raise
     finally:
-        executor.shutdown(cancel_futures=True)
+        if executor is not None:
+            executor.shutdown(cancel_futures=True)
+
+
+def _nothing() -> None:
+    pass
+
+
+@contextmanager
+def _starting_processes() -> Iterator[None]:
+    """Keep signals waiting while processes start: they would meet handlers that are meant for this process.
+
+    Raises:
+        InputError: none can be started.
+    """
+    before = _signal_mask(block=True)
+    try:
+        yield
+    except (OSError, ImportError, NotImplementedError) as error:  # too many, or a system without semaphores
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(Problem(f"no process can be started: {reason}", hint="--jobs 1 needs no other one")) from error
+    finally:
+        if before is not None:
+            _signal_mask(block=False, only=before)
+
+
+def _signal_mask(*, block: bool, only: Any = ()) -> Any:
+    """Have this thread take no signal that ends a run, or take them again but for those in ``only``."""
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return None
+    ours = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    return signal.pthread_sigmask(signal.SIG_BLOCK if block else signal.SIG_UNBLOCK, ours.difference(only))
 
 
 def _context() -> Any:
@@ -347,12 +466,14 @@ def _context() -> Any:
 
 
 def _become_worker() -> None:
-    """Leave Ctrl-C to the process that gives the jobs, and end when it ends, in whatever way."""
+    """Leave Ctrl-C and a closed terminal to the process that gives the jobs, and end when it ends, in whatever way."""
     import signal
-    import threading
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _signal_mask(block=False)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -372,30 +493,109 @@ def on_scheduler(jobs: Iterator[Job], address: str) -> Iterator[Result]:
     Raises:
         InputError: Dask isn't installed, the scheduler can't be reached, has no worker, or one with another version of
             sidecert.
-        CrashError: some environments, named, end every worker that renders them.
+        CrashError: some environments, named, end every worker that renders them, or the cluster went away.
     """
+    from concurrent.futures import CancelledError
+
+    with _dask_client(address) as client:
+        from distributed import KilledWorker
+
+        width = _usable_threads(client, address)
+        jobs = (job._replace(program=running_program()) for job in jobs)
+        executor = client.get_executor(pure=False)
+        broken = (KilledWorker, CancelledError)
+        try:
+            yield from on_executor(jobs, executor, 2 * width, broken=broken, idle=_Watch(client, address))
+        except BrokenJobsError as error:
+            if isinstance(error.__cause__, KilledWorker):
+                raise CrashError(_killed_workers(error.jobs[0], address)) from error
+            raise CrashError(Problem(f"the connection to the scheduler {address} was lost")) from error
+
+
+@contextmanager
+def _dask_client(address: str) -> Iterator[Any]:
+    """Connect to a scheduler, and leave it at the end; Dask's log and its warnings are kept off the terminal."""
+    import logging
+    import warnings
+
     try:
-        from distributed import Client, KilledWorker
+        from distributed import Client
     except ImportError:
         hint = "pip install 'sidecert[dask]'"
         raise InputError(Problem("--scheduler needs Dask, which isn't installed", hint=hint)) from None
+
+    class _Client(Client):
+        """One that isn't closed when it is collected: where there was no connection, that would take seconds."""
+
+        def __del__(self) -> None:
+            pass
+
+    logged = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        client = Client(address, timeout=_SCHEDULER_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise InputError(Problem(f"the scheduler {address} can't be reached: {error}")) from error
-    with client:
-        workers = client.scheduler_info(n_workers=-1)["workers"]
-        if not workers:
-            raise InputError(Problem(f"the scheduler {address} has no worker"))
-        width = sum(worker["nthreads"] for worker in workers.values())
-        program = program_digest()
-        jobs = (job._replace(program=program) for job in jobs)
         try:
-            executor = client.get_executor(retries=_RETRIES, pure=False)  # type: ignore[no-untyped-call]
-            yield from on_executor(jobs, executor, 2 * width)
-        except KilledWorker as error:
-            raise CrashError(Problem(f"workers of {address} died: {error}")) from error
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of versions of Dask that differ
+                client: Any = _Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError, TypeError, RuntimeError) as error:  # TypeError: tls:// without certificates
+            raise InputError(Problem(f"the scheduler {address} can't be reached: {error}")) from error
+        try:
+            yield client
+        finally:
+            with suppress(OSError):  # it can't be told any more
+                client.close(timeout=_SECONDS_TO_CLOSE)
+    finally:
+        logging.disable(logged)
 
 
-_SCHEDULER_SECONDS = 10
-_RETRIES = 2
+def _usable_threads(client: Any, address: str) -> int:
+    """Count what works for a scheduler; every worker must have this very program.
+
+    Raises:
+        InputError: there is no worker, or one has another program or none.
+    """
+    threads = client.nthreads()
+    if not threads:
+        raise InputError(Problem(f"the scheduler {address} has no worker"))
+    ours = running_program()
+    for worker, program in sorted(client.run(running_program, on_error="return").items()):
+        if program != ours:
+            what = f"can't load sidecert: {program}" if isinstance(program, Exception) else "has another sidecert"
+            hint = f"install sidecert {__version__}, with the very same files, on all workers and the scheduler"
+            raise InputError(Problem(f"the worker {worker} of {address} {what}", hint=hint))
+    return sum(threads.values())
+
+
+def _killed_workers(job: Job, address: str) -> Problem:
+    """Tell that workers died of a job: which of its environments it was can't be known from here."""
+    if not job.requests:
+        return Problem(f"workers of {address} died, one after the other, while they compiled the chart")
+    names = ", ".join(job.names())
+    hint = "render these here, without --scheduler, to learn which one it is" if len(job.requests) > 1 else ""
+    return Problem(f"workers of {address} died, one after the other, while they rendered {names}", hint=hint)
+
+
+class _Watch:
+    """Looks after a cluster when nothing comes from it: jobs wait for ever where no worker is left."""
+
+    def __init__(self, client: Any, address: str) -> None:
+        self._client = client
+        self._address = address
+        self._deserted_since = 0.0
+
+    def __call__(self) -> None:
+        """Raise CrashError where there has been no worker for a while."""
+        from time import monotonic
+
+        if self._client.nthreads():
+            self._deserted_since = 0.0
+            return
+        now = monotonic()
+        self._deserted_since = self._deserted_since or now
+        if now - self._deserted_since > _SECONDS_WITHOUT_WORKER:
+            raise CrashError(Problem(f"the scheduler {self._address} has no worker any more"))
+
+
+_SECONDS_TO_CONNECT = 10
+_SECONDS_TO_CLOSE = 2
+_SECONDS_WITHOUT_WORKER = 30

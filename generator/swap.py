@@ -72,9 +72,13 @@ class Swap:
             self._staging, self._made = "", []
 
     def discard(self) -> None:
-        """Forget the changes; whatever of them can't be removed stays."""
+        """Forget the changes; whatever of them can't be removed stays.
+
+        Signals that arrive meanwhile are lost: who presses Ctrl-C twice wants no leftovers either.
+        """
         if self._staging:
-            _remove_tree(self._staging)
+            with _signals_deferred():
+                _remove_tree(self._staging)
         _remove_folders(self._made)
         self._staging, self._made = "", []
 
@@ -251,8 +255,7 @@ def ended_by_signals() -> Iterator[None]:
         asked.append(number)
         raise KeyboardInterrupt
 
-    watched = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, interrupt) for number in watched}
+    before = {number: signal.signal(number, interrupt) for number in _heeded("SIGTERM", "SIGHUP")}
     try:
         yield
     finally:
@@ -260,6 +263,14 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if asked:
             signal.raise_signal(asked[0])
+
+
+def _heeded(*names: str) -> list[int]:
+    """The signals of some names, but for those that this process was told to ignore (``nohup``)."""
+    import signal
+
+    known = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
 
 
 @contextlib.contextmanager
@@ -283,8 +294,7 @@ def _signals_deferred() -> Iterator[Callable[[], None]]:
         if asked:
             raise KeyboardInterrupt
 
-    watched = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, remember) for number in watched}
+    before = {number: signal.signal(number, remember) for number in _heeded("SIGINT", "SIGTERM", "SIGHUP")}
 
     def restore() -> None:
         for number, handler in before.items():

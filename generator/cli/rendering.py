@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,14 +65,6 @@ def worker_options(command: Command) -> Command:
     return command
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux tells
-        return os.cpu_count() or 1
-
-
 def render_to_folder(
     workspace: Workspace,
     names: tuple[str, ...],
@@ -90,6 +81,7 @@ def render_to_folder(
     from time import perf_counter
 
     started = perf_counter()
+    from generator.cli.processors import processors
     from generator.fleet import Workers
     from generator.tree import OutputFolder
     from generator.update import Task, update

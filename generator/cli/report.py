@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from generator import __version__
-from generator.errors import GeneratorError
+from generator.errors import GeneratorError, TransferredError
 
 if TYPE_CHECKING:
     from generator.stages import Stages
@@ -129,7 +129,8 @@ def print_bug(error: Exception) -> None:
 
         traceback.print_exception(error)
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    say(f"sidecert {__version__} has a bug, and stopped: {type(error).__name__}: {error}{notes}")
+    kind = error.kind if isinstance(error, TransferredError) else type(error).__name__
+    say(f"sidecert {__version__} has a bug, and stopped: {kind}: {error}{notes}")
     say("    hint: run it again with SIDECERT_DEBUG=1, and report what it prints together with the overlay")
 
 
