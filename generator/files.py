@@ -11,10 +11,22 @@ from typing import NamedTuple
 from generator.errors import InputError, Location, Problem
 
 MAX_BYTES = 1 << 20
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: reserved with any extension, in any spelling
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9])(?:\..*)?", re.IGNORECASE | re.DOTALL)
+_DEVICES = r"(?:^|/)(?:con|prn|aux|nul|(?:com|lpt)[0-9])(?:[./]|$)"
+# With small letters alone, nothing can differ by case, and there is nothing else to be told.
+_PLAIN_NAME = r"[a-z0-9][a-z0-9_-]*(?:/[a-z0-9][a-z0-9_-]*)*"
 _PORTABLE = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class Found(NamedTuple):
+    """A file that a walk came upon: its path, whether a symbolic link is on the way to it, and why it can't be used."""
+
+    path: str
+    linked: bool
+    refused: Problem | None
 
 
 class Root(NamedTuple):
@@ -34,31 +46,29 @@ class Root(NamedTuple):
         """The name under which the user knows a file of this folder."""
         return f"{self.shown}/{path}"
 
-    def read(self, path: str) -> str:
+    def read(self, path: str, *, linked: bool = True) -> str:
         """Give the text of a file, whose path is relative and uses forward slashes.
+
+        Where no symbolic link is on the way to it (not ``linked``), it isn't looked for one.
 
         Raises:
             InputError: it is no regular file, leads out of the folder, is larger than 1 MiB, or is not UTF-8.
         """
-        full = os.path.join(self.path, path)
-        place = Location(self.source(path))
-        if self._leaves(path):
+        full = f"{self.path}/{path}"
+        if linked and self._leaves(path):
             raise InputError(self._leads_out(path))
         try:
-            status = os.stat(full)
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError(Problem("this is not a regular file", place))
-            if status.st_size > MAX_BYTES:
-                raise InputError(_too_large(place, status.st_size))
-            with open(full, "rb") as file:
-                content = file.read(status.st_size + 1)
-                if len(content) > status.st_size:  # asked for at once, the full bound takes five times as long
-                    content += file.read(MAX_BYTES)
+            descriptor = os.open(full, _READ)
+            try:
+                content = _content(descriptor)
+            finally:
+                os.close(descriptor)
         except OSError as error:
+            place = Location(self.source(path))
             raise InputError(Problem(f"the file can't be read: {error.strerror}", place)) from error
-        if len(content) > MAX_BYTES:
-            raise InputError(_too_large(place, len(content)))
-        return _decoded(content, place)
+        if isinstance(content, Problem):
+            raise InputError(content._replace(location=Location(self.source(path))))
+        return _decoded(content, self.source(path))
 
     def folders(self) -> list[str]:
         """The folders just below this one, sorted, but for those whose names begin with ``_`` or ``.``."""
@@ -71,30 +81,33 @@ class Root(NamedTuple):
             found = sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
         return [f"{folder}/{name}" for name in found]
 
-    def walk(self, *, private: bool = False) -> Iterator[tuple[str, Problem | None]]:
-        """Every file below this folder, with the reason where it can't be used; nothing hidden.
+    def walk(self, *, private: bool = False) -> Iterator[Found]:
+        """Every file below this folder; nothing hidden.
 
         Folders whose names begin with ``_`` are gone into only where ``private`` ones are asked for.
         """
-        pending = [""]
+        pending = [("", False)]
         while pending:
-            folder = pending.pop()
+            folder, below_link = pending.pop()
             try:
                 with os.scandir(os.path.join(self.path, folder)) as entries:
                     found = sorted(entries, key=lambda entry: entry.name)
             except OSError as error:
-                yield folder, Problem(f"the folder can't be read: {error.strerror}", Location(self.source(folder)))
+                problem = Problem(f"the folder can't be read: {error.strerror}", Location(self.source(folder)))
+                yield Found(folder, below_link, problem)
                 continue
             for entry in found:
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.name.startswith("."):
+                name = entry.name
+                path = f"{folder}/{name}" if folder else name
+                if name.startswith("."):
                     continue
+                linked = below_link or entry.is_symlink()
                 if entry.is_symlink() and self._leaves(path):
-                    yield path, self._leads_out(path)
+                    yield Found(path, linked, self._leads_out(path))
                 elif not entry.is_dir():
-                    yield path, None
-                elif private or not entry.name.startswith("_"):
-                    pending.append(path)
+                    yield Found(path, linked, None)
+                elif private or not name.startswith("_"):
+                    pending.append((path, linked))
 
     def _leaves(self, path: str) -> bool:
         """Whether a symbolic link on the way to a file leads out of this folder, or in a circle."""
@@ -132,7 +145,10 @@ def check_name(name: str) -> str:
 def unusable_names(root: Root, names: Iterable[str]) -> Iterator[Problem]:
     """Tell environments whose names can't be used, or differ from another's by case alone."""
     spellings: dict[str, str] = {}
-    for name in sorted(names):
+    names = sorted(names)
+    if all(re.fullmatch(_PLAIN_NAME, name) and not re.search(_DEVICES, name) for name in names):
+        return
+    for name in names:
         place = Location(root.source(f"{name}.yaml"))
         reason = check_name(name)
         if reason:
@@ -164,14 +180,24 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else ""
 
 
-def _too_large(place: Location, size: int) -> Problem:
-    return Problem("the file is too large", place, found=f"{size / MAX_BYTES:.1f} MiB", expected="at most 1 MiB")
+def _content(descriptor: int) -> bytes | Problem:
+    """Read an open file of no more than the bound; it may grow meanwhile."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return Problem("this is not a regular file")
+    content, size = b"", status.st_size
+    while size <= MAX_BYTES and (more := os.read(descriptor, size + 1 - len(content))):
+        content += more
+        size = max(size, len(content))
+    if size > MAX_BYTES:
+        return Problem("the file is too large", found=f"{size / MAX_BYTES:.1f} MiB", expected="at most 1 MiB")
+    return content
 
 
-def _decoded(content: bytes, place: Location) -> str:
+def _decoded(content: bytes, source: str) -> str:
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{content[error.start]:02x} at offset {error.start}"
-        raise InputError(Problem("the file is not UTF-8 text", Location(place.file, line), found=found)) from error
+        raise InputError(Problem("the file is not UTF-8 text", Location(source, line), found=found)) from error

@@ -98,9 +98,42 @@ def _resource(template: str, text: str) -> Resource:
     problems = _refusals(tree, place)
     if problems:
         raise InputError(problems)
+    tree = _shared(tree)
     metadata = tree["metadata"]
     identity = ResourceId(tree["apiVersion"], tree["kind"], metadata.get("namespace") or "", metadata["name"])
     return Resource(identity, tree, text, template)
+
+
+# Parts of trees that are equal are one object, so that two resources are compared without going into what they have in
+# common. A key holds the identities of objects that the table keeps alive.
+_MOST_PARTS = 20_000
+_parts: dict[tuple[Any, ...], Any] = {}
+
+
+def _shared(tree: dict[str, Any]) -> dict[str, Any]:
+    """Give an equal tree, of the parts that other trees have."""
+    if len(_parts) > _MOST_PARTS:
+        _parts.clear()
+    shared: dict[str, Any] = _shared_part(tree)
+    return shared
+
+
+def _shared_part(node: Any) -> Any:
+    if type(node) is dict:
+        copy: Any = {key: _shared_part(item) for key, item in node.items()}
+        key: tuple[Any, ...] = (dict, *copy, *map(_identity, copy.values()))
+    elif type(node) is list:
+        copy = [_shared_part(item) for item in node]
+        key = (list, *map(_identity, copy))
+    else:
+        return node
+    return _parts.setdefault(key, copy)
+
+
+def _identity(node: Any) -> tuple[type, Any]:
+    """What tells a part from every other: true and 1 are two, and so are 1 and 1.0."""
+    kind = type(node)
+    return kind, id(node) if kind is dict or kind is list else node
 
 
 def _in_rendered(problem: Problem, template: str, text: str) -> Problem:

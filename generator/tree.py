@@ -9,6 +9,7 @@ stale, and only what is listed is ever removed.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Self
@@ -42,12 +43,23 @@ def packed(folder: str, files: Sequence[OutputFile], reserved: frozenset[str] = 
         InputError: a path doesn't belong to the unit, is one already, differs from one by case alone, or is the folder
             of another.
     """
-    claims = _Claims(folder, reserved)
-    problems = [problem for path, _ in files if (problem := claims.claim(path))]
-    if problems:
-        raise InputError(problems)
+    if reserved or not _are_simple(folder, files):
+        claims = _Claims(folder, reserved)
+        problems = [problem for path, _ in files if (problem := claims.claim(path))]
+        if problems:
+            raise InputError(problems)
     contents = {path: text.encode() for path, text in files}
     return OutputUnit(folder, contents, inventory_text(contents))
+
+
+def _are_simple(folder: str, files: Sequence[OutputFile]) -> bool:
+    """Say of files just below their folder, with plain names that differ, that nothing is wrong with them."""
+    start = len(folder) + 1
+    names = [path[start:] for path, _ in files if path.startswith(f"{folder}/")]
+    return len(set(names)) == len(files) and all(re.fullmatch(_SIMPLE_NAME, name) for name in names)
+
+
+_SIMPLE_NAME = r"[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*"
 
 
 class _Claims:

@@ -136,10 +136,11 @@ class Project:
 
 
 class Overlays(NamedTuple):
-    """What a walk over ``overlays/`` found: environments in order, and the folders that hold defaults."""
+    """What a walk over ``overlays/`` found: environments in order, folders that hold defaults, files behind links."""
 
     names: dict[str, None]
     folders_with_defaults: frozenset[str]
+    linked: frozenset[str]
 
 
 def open_workspace(directory: str, overlays: str | None = None, templates: str | None = None) -> Workspace:
@@ -255,7 +256,7 @@ class Workspace:
         return self._default_texts[folder]
 
     def _text(self, path: str) -> LayerText:
-        return LayerText(self.overlays.source(path), self.overlays.read(path))
+        return LayerText(self.overlays.source(path), self.overlays.read(path, linked=path in self._overlays.linked))
 
     def _unknown(self, name: str) -> Problem:
         if _is_glob(name):
@@ -273,8 +274,11 @@ class Workspace:
         if not os.path.isdir(self.overlays.path):
             raise InputError(missing_folder(self.overlays.shown, self.overlays.path))
         names, defaults, problems = list[str](), set[str](), list[Problem]()
-        for path, refused in self.overlays.walk():
+        linked = set[str]()
+        for path, is_linked, refused in self.overlays.walk():
             folder, _, file = path.rpartition("/")
+            if is_linked:
+                linked.add(path)
             if refused:
                 problems.append(refused)
             elif file == DEFAULTS:
@@ -291,7 +295,7 @@ class Workspace:
         problems += unusable_names(self.overlays, names)
         if problems:
             raise InputError(sorted(problems, key=lambda problem: str(problem.location)))
-        return Overlays(dict.fromkeys(sorted(names)), frozenset(defaults))
+        return Overlays(dict.fromkeys(sorted(names)), frozenset(defaults), frozenset(linked))
 
     # --------------------------------------------------------------------------------------- templates
 
@@ -369,9 +373,10 @@ class Workspace:
         """Read the files of all roots; what can't be read is told to whoever asks for it."""
         found: dict[str, TemplateFile | tuple[Problem, ...]] = {}
         for root in reversed(self.template_roots):
-            for name, refused in root.walk(private=True):
+            for name, linked, refused in root.walk(private=True):
                 try:
-                    found[name] = (refused,) if refused else TemplateFile(name, root.read(name), root.source(name))
+                    text = "" if refused else root.read(name, linked=linked)
+                    found[name] = (refused,) if refused else TemplateFile(name, text, root.source(name))
                 except InputError as error:
                     found[name] = error.problems
         return found

@@ -268,7 +268,7 @@ def test_others_cannot(text):
 USES: list[Callable[[Any], object]] = [
     *(str, repr, len, iter, hash, int, json.dumps),
     *(lambda it: it == "x", lambda it: it < "x", lambda it: it + "x", lambda it: "x" + it, lambda it: it * 2),
-    *(lambda it: it[0], lambda it: "x" in it, lambda it: it in ["x"], lambda it: it in {"x": 1}),
+    *(lambda it: it[0], lambda it: "x" in it, lambda it: it in ["x", "y"], lambda it: it in {"x": 1}),
     *(lambda it: f"{it}", "{}".format, "x".__add__, "x".join, lambda it: sorted([it, it])),
 ]
 

@@ -58,6 +58,12 @@ class Schema:
         return found if isinstance(found, dict) else {}
 
     @cached_property
+    def _fit_defaults(self) -> Node | None:
+        from generator.schema.unfit import is_fit
+
+        return self._defaults if is_fit(self._defaults) else None
+
+    @cached_property
     def _of_merged_values(self) -> Document:
         try:
             return Document(demanding(self.document))
@@ -79,12 +85,13 @@ class Schema:
         """Find everything about the values that the schema doesn't allow, in the order of files and lines."""
         from generator.schema.unfit import unfit
 
-        found = unfit(values, self._nodes)
-        if not found and self._validator.is_valid(values.tree):
+        validator = self._validator
+        found = unfit(values, self._nodes, self._fit_defaults)
+        if not found and validator.is_valid(values.tree):
             return []
         from generator.schema.problems import explain
 
-        return explain(self._validator, self._of_merged_values, values, found)
+        return explain(validator, self._of_merged_values, values, found)
 
     def optional_keys(self) -> frozenset[str]:
         """Give the names of all keys that some map may lack: the schema knows them, and doesn't require them there."""

@@ -21,26 +21,38 @@ _MERGE = "<<"
 _LOST = "[\x7f-\x9f\ufffe\uffff]"
 
 
-def unfit(values: Values, document: Document) -> list[Problem]:
-    """Find scalars that can't be used, and keys that can't."""
+def unfit(values: Values, document: Document, fit: Any = None) -> list[Problem]:
+    """Find scalars that can't be used, and keys that can't.
+
+    ``fit`` is a tree that `is_fit`: what the values share with it, and that is most of them, isn't looked into.
+    """
     return [
         problem
-        for path, scalar in _unusual(values.tree, ())
+        for path, scalar in _unusual(values.tree, (), fit)
         if (problem := _problem(path, scalar, values, document)) is not None
     ]
 
 
-def _unusual(value: Any, path: ValuePath) -> Iterator[tuple[ValuePath, Any]]:
+def is_fit(tree: Any) -> bool:
+    """Say whether there is nothing unusual in a tree."""
+    return next(_unusual(tree, (), None), None) is None
+
+
+def _unusual(value: Any, path: ValuePath, fit: Any) -> Iterator[tuple[ValuePath, Any]]:
     kind = type(value)
     if kind is dict:
+        known = fit if type(fit) is dict else {}
         for key, item in value.items():
+            counterpart = known.get(key)
+            if item is counterpart and item is not None:
+                continue
             if key == _MERGE or _is_lost(key):
                 yield (*path, key), key
             if type(item) is not bool and item is not None:
-                yield from _unusual(item, (*path, key))
+                yield from _unusual(item, (*path, key), counterpart)
     elif kind is list:
         for number, item in enumerate(value):
-            yield from _unusual(item, (*path, number))
+            yield from _unusual(item, (*path, number), None)
     elif kind is str:
         if _is_lost(value):
             yield path, value

@@ -83,13 +83,21 @@ def _literal(text: str, pad: str) -> str:
     put together.
     """
     body = text.removesuffix("\n")
-    lines = body.split("\n")
-    if not lines[-1] or not all(map(_literally, lines)):
+    ends_in_blank = body[-1:] in {"", "\n", " "}
+    if ends_in_blank or not (_is_simple(body) or all(map(_literally, body.split("\n")))):
         return double_quoted(text)
     indicator = "2" if body.lstrip("\n")[0] == " " else ""
     chomping = "-" if body is text else ""
-    content = "\n".join(pad + line if line else "" for line in lines)
-    return f"|{indicator}{chomping}\n{content}"
+    content = body.replace("\n", f"\n{pad}")
+    if f"\n{pad}\n" in content or content[0] == "\n":  # an empty line stays empty
+        content = "\n".join(line if line.strip(" ") or not pad else "" for line in f"{pad}{content}".split("\n"))
+        return f"|{indicator}{chomping}\n{content}"
+    return f"|{indicator}{chomping}\n{pad}{content}"
+
+
+def _is_simple(text: str) -> bool:
+    """Say of many texts at once what `_literally` says of each line."""
+    return text.isascii() and " \n" not in text and text.replace("\n", "").isprintable()
 
 
 def _literally(line: str) -> bool:
