@@ -16,6 +16,7 @@ from generator.cli.options import (
     selected_names,
     selection_options,
 )
+from generator.cli.rendering import jobs_option
 from generator.cli.report import Progress, print_data, say
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ _COLOURS: dict[str, dict[str, Any]] = {
     help="Text to read, JSON for programs, or Markdown that fits a comment on a pull request.",
 )
 @selection_options
+@jobs_option
 @project_options
 def diff(
     environments: tuple[str, ...],
@@ -83,6 +85,7 @@ def diff(
     form: str,
     selectors: tuple[str, ...],
     changed_since: str | None,
+    jobs: int | None,
     **where: Any,
 ) -> int:
     """Tell what would become of the environments' resources: which value changes from what to what, and where.
@@ -91,19 +94,21 @@ def diff(
     count, items of lists are known by their names, and the files in a ConfigMap are looked into. A file of which
     nothing but the text would change is told too, so when there is no difference, `render` writes no manifest.
     """
+    from generator.cli.processors import processors
     from generator.diff import difference, from_commit, from_disk
     from generator.files import Root
+    from generator.fleet import Workers
 
     folders = Folders(**where)
     workspace = folders.workspace()
     names = selected_names(workspace, environments, selectors, changed_since)
     whole = not environments and not selectors and changed_since is None
-    output = Root(*folders.output_folder())
+    output, workers = Root(*folders.output_folder()), Workers(jobs or processors())
 
     def compared(before: Before) -> Difference:
         say(f"comparing {before.told} with what would be rendered now")
         with Progress(len(names), wanted=True) as step:
-            return difference(before, workspace, names, whole=whole, step=lambda: step(1))
+            return difference(before, workspace, names, workers, whole=whole, step=lambda: step(1))
 
     if against is None:
         found = compared(from_disk(output))

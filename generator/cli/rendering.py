@@ -37,6 +37,16 @@ def _read_shard(_context: click.Context, _parameter: click.Parameter, text: str 
     return Shard(int(match[1]), int(match[2]))
 
 
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    envvar="SIDECERT_JOBS",
+    help="How many processes render; 1: this one.  [default: as many as there are processors]",
+)
+
+
 def worker_options(command: Command) -> Command:
     """Give a command the options that say who renders."""
     options = [
@@ -46,14 +56,7 @@ def worker_options(command: Command) -> Command:
             callback=_read_shard,
             help="Only the Nth of M parts, for a CI matrix. Its name alone decides which part an environment is in.",
         ),
-        click.option(
-            "-j",
-            "--jobs",
-            metavar="N",
-            type=click.IntRange(min=1),
-            envvar="SIDECERT_JOBS",
-            help="How many processes render; 1: this one.  [default: as many as there are processors]",
-        ),
+        jobs_option,
         click.option(
             "--scheduler", metavar="ADDRESS", default="", help="Render on a Dask cluster, such as tcp://10.0.0.7:8786."
         ),

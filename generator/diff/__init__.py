@@ -16,6 +16,7 @@ from generator.diff.grouping import Group, Grouping
 from generator.diff.manifests import Comparison
 from generator.diff.sources import Before, from_commit, from_disk, rendered
 from generator.errors import InputError, Problem
+from generator.fleet import Workers
 from generator.workspace import Workspace
 
 __all__ = ["Before", "Difference", "difference", "from_commit", "from_disk"]
@@ -42,15 +43,19 @@ class Difference(NamedTuple):
         return bool(self.added or self.removed or self.changed)
 
 
+_ALONE = Workers(1)
+
+
 def difference(
     before: Before,
     workspace: Workspace,
     names: Sequence[str],
+    workers: Workers = _ALONE,
     *,
     whole: bool,
     step: Callable[[], object] = lambda: None,
 ) -> Difference:
-    """Compare what was with what environments would be rendered to now; call ``step`` after each.
+    """Compare what was with what ``workers`` render environments to now; call ``step`` after each.
 
     ``whole`` says that ``names`` are all there are, so that any other that was is gone.
 
@@ -62,7 +67,7 @@ def difference(
     comparison, grouping = Comparison(), Grouping(names)
     added, changed = set[str](), set[str]()
     try:
-        for name, new in rendered(workspace, names):
+        for name, new in rendered(workspace, names, workers):
             try:
                 old = before.environment(name, new)
             except InputError as error:

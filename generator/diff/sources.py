@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO, NamedTuple, Protocol
 
 from generator.build import Builder
 from generator.disk import INVENTORY, Disk, inventory_path
 from generator.errors import InputError, Problem
 from generator.files import Root
+from generator.fleet import Fleet, Request, Workers, dealt
 from generator.git import Checkout
 from generator.workspace import Workspace, builtin_templates
 
@@ -21,25 +22,40 @@ Texts = Mapping[str, str]
 _MANIFESTS = "manifests"
 
 
-def rendered(workspace: Workspace, names: Sequence[str]) -> Iterator[tuple[str, Texts]]:
+def rendered(workspace: Workspace, names: Sequence[str], workers: Workers) -> Iterator[tuple[str, Texts]]:
     """Render environments, and give each with its manifests: text by path below the environment's folder.
 
-    The order doesn't matter to who takes them.
+    They come in any order.
 
     Raises:
         InputError: at the end, every problem of every environment; those that have any are left out before.
+        CrashError: a process died while it rendered an environment.
     """
-    builder = Builder(workspace, (_MANIFESTS,))
-    problems: dict[Problem, None] = {}
-    for name in names:
-        try:
-            texts = _manifests(builder, workspace, name)
-        except InputError as error:
-            problems.update(dict.fromkeys(error.problems))
-        else:
-            yield name, texts
+    fleet, size = Fleet(workspace.project(), (_MANIFESTS,)), workers.job_size(len(names))
+    problems: dict[str, tuple[Problem, ...]] = {}
+
+    def requests() -> Iterator[Request]:
+        for name in dealt(names, workers.processes, size):
+            try:
+                yield Request(name, workspace.layer_texts(name))
+            except InputError as error:
+                problems[name] = error.problems
+
+    with closing(fleet.results(requests(), workers, size)) as results:
+        for one in (one for result in results for one in result.rendered):
+            if one.problems:
+                problems[one.name] = one.problems
+            else:
+                yield (
+                    one.name,
+                    {
+                        path.removeprefix(f"{unit.folder}/"): content.decode()
+                        for unit in one.units
+                        for path, content in unit.contents.items()
+                    },
+                )
     if problems:
-        raise InputError(problems)
+        raise InputError(dict.fromkeys(problem for name in sorted(problems) for problem in problems[name]))
 
 
 def _manifests(builder: Builder, workspace: Workspace, name: str) -> Texts:
