@@ -62,6 +62,9 @@ def project(tmp_path_factory) -> Path:
     folder: Path = tmp_path_factory.mktemp("readme") / "sidecert"
     for name in ("overlays", "templates"):
         shutil.copytree(ROOT / name, folder / name)
+    identity = ["-c", "user.name=user", "-c", "user.email=user@example.com"]
+    for arguments in (["init", "--quiet"], ["add", "."], [*identity, "commit", "--quiet", "--message", "inputs"]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
     return folder
 
 
@@ -182,6 +185,14 @@ def test_the_own_variant_renders(ran):
     assert tree["data"] == {"replicas": "2"}
 
 
+def test_shards_together_write_what_one_render_does(ran, project):
+    written = {path: path.read_bytes() for path in (project / "part").rglob("*") if path.is_file()}
+    whole = {path: path.read_bytes() for path in (project / "output").rglob("*") if path.is_file()}
+    assert {path.relative_to(project / "part"): content for path, content in written.items()} == {
+        path.relative_to(project / "output"): content for path, content in whole.items()
+    }
+
+
 def test_every_variant_and_its_folder_is_in_the_table():
     named = re.findall(r"^\| `(\w+)` \| ", README.partition("## Which variant")[2].partition("\n## ")[0], re.MULTILINE)
     folders = {path.name for path in (ROOT / "templates").iterdir() if path.is_dir() and not path.name.startswith("_")}
@@ -206,7 +217,7 @@ _OTHER_PROGRAMS = r"`(kubectl|helm|pip|python) [^`]*`|^helm .*"
 def test_every_option_named_exists():
     ours = re.sub(_OTHER_PROGRAMS, "", README, flags=re.MULTILINE)
     named = set(re.findall(r"(?<![\w-])(--?[a-zA-Z][a-z-]*)(?=[ `]|\n)", ours))
-    programs_own = {"-p", "--check", "--quiet", "-k", "-f", "-m"}
+    programs_own = {"-p", "--check", "--quiet", "-k", "-f", "-m", "-eq", "--body-file"}
     assert named - programs_own <= {*options(), "--help"}
 
 

@@ -1,8 +1,8 @@
 """The command ``sidecert``: turns arguments into calls, problems into text, and outcomes into exit codes.
 
-Exit codes: 0 fine, 1 ``--check`` found differences or ``verify`` something to repair, 2 the input, the output folder or
-the arguments can't be used, or Prometheus can't be asked, 3 a bug of ours, 130 interrupted, 141 nobody reads the output
-any more. Results go to standard output, everything else to standard error.
+Exit codes: 0 fine, 1 ``--check`` or ``diff`` found differences or ``verify`` something to repair, 2 the input, the output
+folder or the arguments can't be used, or Prometheus can't be asked, 3 a bug of ours or a process of ours that died, 130
+interrupted, 141 nobody reads the output any more. Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -57,6 +57,21 @@ def run(arguments: Iterable[str]) -> int:
 def main() -> None:
     """Run the command line, and leave at once: tidying up what the process ends with anyway takes 10 ms."""
     gc.set_threshold(_GARBAGE_THRESHOLD)
+    sys.unraisablehook = _unraisable
     code = run(sys.argv[1:])
     sys.stderr.flush()
     os._exit(code)
+
+
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
+    """Have Ctrl-C strike again where Python threw it away, as it does when it strikes in a callback or a destructor."""
+    import signal
+
+    if lost.exc_type is not KeyboardInterrupt or not hasattr(signal, "setitimer"):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_STRIKE_AGAIN)
+
+
+_SECONDS_TO_STRIKE_AGAIN = 0.005
