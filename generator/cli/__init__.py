@@ -1,8 +1,8 @@
 """The command ``sidecert``: turns arguments into calls, problems into text, and outcomes into exit codes.
 
-Exit codes: 0 fine, 1 ``--check`` or ``diff`` found differences or ``verify`` something to repair, 2 the input, the output
-folder or the arguments can't be used, or Prometheus can't be asked, 3 a bug of ours or a process of ours that died, 130
-interrupted, 141 nobody reads the output any more. Results go to standard output, everything else to standard error.
+Exit codes: 0 fine, 1 ``--check`` or ``diff`` found differences or ``verify`` something to repair, 2 the input, the
+output folder or the arguments can't be used, or Prometheus can't be asked, 3 a bug of ours or a process of ours died,
+130 interrupted, 141 nobody reads the output any more. Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations

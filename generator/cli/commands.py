@@ -55,7 +55,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 --check, diff or verify found something, 2 something given can't be used, 3 a bug of ours.",
+    epilog="Exit codes: 0 fine, 1 --check, diff or verify found something, 2 something can't be used, 3 a bug of ours.",
 )
 @click.version_option(__version__, prog_name="sidecert", message="%(prog)s %(version)s")
 def cli() -> None:
