@@ -17,7 +17,6 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator import __version__
-from generator.build import Builder, Unit
 from generator.cache import CodeCache, program_digest
 from generator.errors import CrashError, InputError, Problem, TransferredError
 from generator.stages import Stages
@@ -27,6 +26,8 @@ from generator.workspace import LayerText, Project
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from multiprocessing.connection import Connection
+
+    from generator.build import Unit
 
 #: Fewer environments than this are rendered in this process: starting others would take longer.
 WORTH_A_PROCESS = 24
@@ -84,6 +85,8 @@ class Worker:
 
     def __init__(self, project: Project, forms: tuple[str, ...], *, use_cache: bool) -> None:
         """Take the project, and the forms to render to."""
+        from generator.build import Builder  # Jinja takes its time to import, and a warm run needs none of it
+
         cache = CodeCache() if use_cache else CodeCache(folder="")
         self._builder = Builder(project, forms, cache)
         self._forms = forms
@@ -275,7 +278,7 @@ def on_executor(
     *,
     broken: tuple[type[Exception], ...] = (),
     idle: Callable[[], object] | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Have an executor do jobs, never more than some at a time, and give what comes of them as it comes.
 
     No job is taken from ``jobs`` before there is room for it, so whoever is slow to take results isn't overrun.

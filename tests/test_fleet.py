@@ -239,13 +239,18 @@ class TestProblems:
         assert not (many / "output").exists()
 
 
+def segmentation_fault() -> None:
+    faulthandler.disable()  # pytest's tells more of it than there is to know
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
 class TestAProcessThatDies:
     @pytest.mark.parametrize(
         ("die", "ending"),
         [
             (lambda: os._exit(7), "exit code 7"),
             (lambda: os.kill(os.getpid(), signal.SIGKILL), "signal 9 (SIGKILL)"),
-            (lambda: [faulthandler.disable(), os.kill(os.getpid(), signal.SIGSEGV)], "signal 11 (SIGSEGV)"),
+            (segmentation_fault, "signal 11 (SIGSEGV)"),
         ],
     )
     def test_whenever_it_renders_an_environment_is_told_with_its_name(self, sidecert, many, monkeypatch, die, ending):
