@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(dir=in_memory(max(sizes))) as folder:
         work = Path(folder)
         machine = facts(work)
-        for measured in (single.samples, single.one_environment, single.chart):
+        for measured in (single.samples, single.one_environment, single.start_of_a_call, single.chart):
             say(measured.__name__.replace("_", " "))
             kept += measured(work)
         for size in sizes:

@@ -64,12 +64,13 @@ def peak_memory(command: Sequence[str], cache: Path | None = None) -> int:
 
 
 def _environment(cache: Path | None) -> dict[str, str]:
-    """Byte code is kept between starts, as it is for users, whatever the shell that measures says."""
-    kept = {name: value for name, value in os.environ.items() if name not in _UNLIKE_USERS}
+    """Byte code is kept between starts, as it is for users, and no option is set, whatever the measuring shell says."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("SIDECERT_")
+    }
     return kept | ({"XDG_CACHE_HOME": str(cache)} if cache else {})
-
-
-_UNLIKE_USERS = {"PYTHONDONTWRITEBYTECODE", "SIDECERT_NO_CACHE", "SIDECERT_JOBS"}
 
 
 def _must_have_worked(command: Sequence[str], code: int, printed: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.contenders import Fleet
+from tests.bench.fleet import write
 from tests.bench.programs import HELM_3, SIDECERT, seconds
 from tests.bench.promises import Promise
 from tests.tools import program
@@ -18,6 +19,7 @@ CHART = "helm/prometheus-istio-mtls"
 ROUNDS = 9
 FLEET_ROUNDS = 4
 ENVIRONMENTS = ("prod/eu-1", "prod/us-1")
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: least\n"
 
 
 def samples(work: Path) -> list[Promise]:
@@ -49,6 +51,24 @@ def one_environment(work: Path) -> list[Promise]:
             partial(seconds, _render(output, "--only", "manifests", name), cache), partial(seconds, template, cache)
         )
         promises.append(Promise(f"{name}, manifests only: sidecert / helm template", ours / theirs, at_most=3))
+    return promises
+
+
+def start_of_a_call(work: Path) -> list[Promise]:
+    """Tell how much of a call of Helm or kustomize goes by for a single ConfigMap already; a loop pays it each time."""
+    output, cache, least = work / "samples", work / "cache", work / "least"
+    write(least / "Chart.yaml", "apiVersion: v2\nname: least\nversion: 1.0.0\n")
+    write(least / "templates/configmap.yaml", CONFIG_MAP)
+    write(least / "kustomization.yaml", "resources:\n- templates/configmap.yaml\n")
+    values = ["--values", str(output / "helm/values/prod/eu-1.yaml")]
+    kustomize = [program("kubectl"), "kustomize"]
+    promises = []
+    for called, of_least, of_ours in (
+        ("helm template", [HELM_3, "template", "a"], [HELM_3, "template", "a", *values, str(output / CHART)]),
+        ("kubectl kustomize", kustomize, [*kustomize, str(output / "kustomize/overlays/prod/eu-1")]),
+    ):
+        one, all_of_them = _medians(partial(seconds, [*of_least, str(least)], cache), partial(seconds, of_ours, cache))
+        promises.append(Promise(f"{called}: one ConfigMap / prod/eu-1", one / all_of_them))
     return promises
 
 
