@@ -117,7 +117,7 @@ class CodeCache:
             if not _only_ours(about):
                 return None
             with open(descriptor, "rb", buffering=0, closefd=False) as file:
-                return _decoded(file.readall())
+                return _decoded(key, file.readall())
         except OSError:
             return None
         finally:
@@ -133,7 +133,7 @@ class CodeCache:
             payload = marshal.dumps(value)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:
-                file.write(hashlib.sha256(payload).digest() + payload)
+                file.write(_seal(key, payload) + payload)
             os.replace(temporary, f"{self._folder}/{key}")
         except (OSError, ValueError):
             _remove(temporary)
@@ -228,9 +228,14 @@ def _created(folder: str) -> bool:
     return True
 
 
-def _decoded(content: bytes) -> object:
+def _seal(key: str, payload: bytes) -> bytes:
+    """Hash what is stored together with its name: a file under another's name is as bad as a damaged one."""
+    return hashlib.sha256(key.encode() + payload).digest()
+
+
+def _decoded(key: str, content: bytes) -> object:
     digest, payload = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
-    if hashlib.sha256(payload).digest() != digest:
+    if _seal(key, payload) != digest:
         return None
     try:
         return marshal.loads(payload)  # noqa: S302  # ours alone, see _only_ours
