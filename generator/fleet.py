@@ -521,6 +521,23 @@ def _dask_client(address: str) -> Iterator[Any]:
     import logging
     import warnings
 
+    logged = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions of Dask that differ
+            client = _connected(address)
+        try:
+            yield client
+        finally:
+            with suppress(OSError):  # it can't be told any more
+                client.close(timeout=_SECONDS_TO_CLOSE)
+    finally:
+        logging.disable(logged)
+
+
+def _connected(address: str) -> Any:
+    """Connect to a scheduler in a thread: Dask waits without end for an answer from what isn't one."""
     try:
         from distributed import Client
     except ImportError:
@@ -533,22 +550,21 @@ def _dask_client(address: str) -> Iterator[Any]:
         def __del__(self) -> None:
             pass
 
-    logged = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
+    outcome: list[Any] = []
+
+    def connect() -> None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of versions of Dask that differ
-                client: Any = _Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError, TypeError, RuntimeError) as error:  # TypeError: tls:// without certificates
-            raise InputError(Problem(f"the scheduler {address} can't be reached: {error}")) from error
-        try:
-            yield client
-        finally:
-            with suppress(OSError):  # it can't be told any more
-                client.close(timeout=_SECONDS_TO_CLOSE)
-    finally:
-        logging.disable(logged)
+            outcome.append(_Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False))  # type: ignore[no-untyped-call]
+        except Exception as error:  # noqa: BLE001  # ValueError, TypeError, OSError: whatever an address leads to
+            outcome.append(error)
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(_SECONDS_TO_CONNECT + 0.5)
+    reason = outcome[0] if outcome else f"no scheduler's answer within {_SECONDS_TO_CONNECT} s"
+    if isinstance(reason, Exception | str):
+        raise InputError(Problem(f"the scheduler {address} can't be reached: {reason}"))
+    return reason
 
 
 def _usable_threads(client: Any, address: str) -> int:
