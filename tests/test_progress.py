@@ -16,13 +16,15 @@ class Terminal(io.StringIO):
         return True
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, *, seconds_a_step: float, wanted: bool = True) -> str:
-    """Do four steps of some work, and give what was drawn meanwhile."""
+def drawn(
+    monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, *, seconds_a_step: float, wanted: bool = True, steps: int = 4
+) -> str:
+    """Do some steps of some work, and give what was drawn meanwhile."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(sys, "stderr", stderr)
-    with Progress(4, wanted=wanted) as step:
-        for _ in range(4):
+    with Progress(steps, wanted=wanted) as step:
+        for _ in range(steps):
             now[0] += seconds_a_step
             step()
     return stderr.getvalue()
@@ -35,6 +37,32 @@ def test_is_drawn_on_a_terminal_once_the_work_takes_more_than_a_second(monkeypat
     assert "3/4" in text
     assert "4/4" in text
     assert "2/4" not in text  # the first second is left alone
+
+
+def test_is_drawn_ten_times_a_second_at_most_and_in_the_end(monkeypatch):
+    text = drawn(monkeypatch, Terminal(), seconds_a_step=0.001, steps=3001)
+
+    assert 15 <= text.count("rendering") <= 25  # two seconds
+    assert "rendering, 1000/s, 0 s left" in text
+    assert "3001/3001" in text
+
+
+def test_ends_well_where_the_work_fails(monkeypatch):
+    now = [100.0]
+    terminal = Terminal()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    def fail_after_two_steps() -> None:
+        with Progress(10, wanted=True) as step:
+            for _ in range(2):
+                now[0] += 5
+                step()
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail_after_two_steps()
+    assert terminal.getvalue().endswith("\n\x1b[?25h") or terminal.getvalue().endswith("\x1b[?25h\n")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ class Progress:
         self._started = monotonic()
         self._wanted = wanted and sys.stderr.isatty()
         self._total = total
-        self._done = 0
+        self._done = self._drawn = 0
+        self._next = 1.0
         self._bar: Any = None
 
     def __enter__(self) -> Callable[..., None]:
@@ -44,14 +45,21 @@ class Progress:
 
     def _step(self, count: int = 1) -> None:
         self._done += count
-        if not self._wanted or not count or (seconds := self._clock() - self._started) <= 1:
+        if not self._wanted or not count:
+            return
+        seconds = self._clock() - self._started
+        if seconds <= self._next and (self._bar is None or self._done < self._total):
             return
         if self._bar is None:
             self._bar = click.progressbar(length=self._total, file=sys.stderr, show_pos=True, show_eta=False)
-            count = self._done
         rate = self._done / seconds
         self._bar.label = f"rendering, {rate:.0f}/s, {(self._total - self._done) / rate:.0f} s left"
-        self._bar.update(count)
+        self._bar.update(self._done - self._drawn)
+        self._drawn, self._next = self._done, seconds + _REDRAW_SECONDS
+
+
+#: How often a progress bar is drawn: a terminal far away is slower than we are.
+_REDRAW_SECONDS = 0.1
 
 
 def print_differences(folder: OutputFolder, environments: int, *, quiet: bool) -> None:
