@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Self
@@ -158,15 +159,26 @@ class OutputFolder:
         self._differing: dict[str, bytes | None] | None = {} if compare_only else None
         self._edited: list[str] = []
         self._foreign: list[str] = []
+        self._lock: int | None = None
         self.counts = Counts()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin, once nobody else is at it.
+
+        Raises:
+            OutputError: somebody else has been for a minute.
+        """
+        if not self.compare_only:
+            self._lock = _locked(self.path, self.shown)
         return self
 
     def __exit__(self, *_failure: object) -> None:
         """Forget what was not finished."""
-        self._swap.discard()
+        try:
+            self._swap.discard()
+        finally:
+            if self._lock is not None:
+                _unlock(self._lock)
 
     def put(self, unit: OutputUnit) -> Changes:
         """Take a unit, and say how its files differ from what is on disk.
@@ -273,6 +285,54 @@ class OutputFolder:
             reason = error.strerror or str(error)
             problem = Problem(f"the folder can't be written: {reason}", Location(self.shown), hint=_UNTOUCHED)
             raise OutputError(problem) from error
+
+
+def _locked(folder: str, shown: str) -> int | None:
+    """Lock a folder, so that two renders don't take each other's files for edits; None where there is no lock to have.
+
+    That is so for a folder that doesn't exist yet, where whoever comes second can't put his in its place, for some
+    network file systems, and for Windows.
+
+    Raises:
+        OutputError: another process has had the lock for a minute.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except (ImportError, OSError):
+        return None
+    end = time.monotonic() + _PATIENCE_SECONDS
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    message = f"another sidecert has been writing this folder for {_PATIENCE_SECONDS:.0f} seconds"
+                    raise OutputError(Problem(message, Location(shown), hint="try again when it is done")) from None
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return descriptor
+    except OSError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _unlock(descriptor: int) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # processes that were forked meanwhile have it open, too
+    finally:
+        os.close(descriptor)
+
+
+_PATIENCE_SECONDS = 60.0
+_PAUSE_SECONDS = 0.02
 
 
 def _all_new(unit: OutputUnit) -> Changes:

@@ -79,8 +79,8 @@ def update(
         OutputError: the folder can't be read or written, or something in it would be lost; it is what it was.
         CrashError: a process died while it rendered an environment; the folder is what it was.
     """
-    run = _Run(workspace, task, folder, workers, use_cache=use_cache)
     with ended_by_signals(), folder:
+        run = _Run(workspace, task, folder, workers, use_cache=use_cache)
         run.render(progress)
         run.prune()
         now, finished = perf_counter(), time_ns()

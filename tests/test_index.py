@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from generator.cache import CodeCache, cache_key
+from generator.errors import OutputError
 from generator.index import _FORMAT, Index
-from generator.tree import OutputFolder
+from generator.tree import OutputFile, OutputFolder, packed
 from tests.conftest import snapshot, write_tree
 from tests.test_update import FORMS, let_an_hour_pass, own, render, texts, write_with_same_size_and_time
 
@@ -266,23 +267,59 @@ class TestOutputElsewhere:
 
 
 class TestTwoAtOnce:
-    def test_the_last_one_wins_and_the_next_heals(self, own):
-        """Two renders of different inputs that begin and end in all ways while the other is under way."""
+    def test_the_last_one_wins_and_none_takes_the_others_files_for_edits(self, own):
+        """Two renders of different inputs at the same time, again and again."""
         render(own)
         other = own.parent / "other"
         shutil.copytree(own, other, ignore=shutil.ignore_patterns("output"))
         (other / "output").symlink_to(own / "output")
-        for value in range(2, 8):
+        errors: list[str] = []
+        for value in range(2, 10):
             write_tree(own, {"overlays/dev.yaml": f"replicas: {value}\n"})
             write_tree(other, {"overlays/dev.yaml": f"replicas: {value}\nnamespace: other\n"})
-            threads = [threading.Thread(target=render, args=(project,)) for project in (own, other)]
+            threads = [
+                threading.Thread(target=lambda project=project: errors.append(render(project).error))
+                for project in (own, other)
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
 
-            assert not render(own, force=True).error
+            assert "" in [render(one, use_cache=False, check=True).error for one in (own, other)]
+            errors.append(render(own).error)
             assert not render(own, use_cache=False, check=True).counts.any
+        assert set(errors) == {""}
+
+    def test_who_waits_for_a_minute_is_told(self, own, monkeypatch):
+        render(own)
+        before = snapshot(own / "output")
+        monkeypatch.setattr("generator.tree._PATIENCE_SECONDS", 0.1)
+
+        with OutputFolder(str(own / "output"), "output"):
+            told = render(own).error
+            assert not render(own, check=True).error  # who only looks needn't wait
+
+        assert told == (
+            "OutputError: output: another sidecert has been writing this folder for 0 seconds\n"
+            "    hint: try again when it is done"
+        )
+        assert snapshot(own / "output") == before
+        assert not render(own).error
+
+    def test_who_comes_second_to_a_new_folder_leaves_it_alone(self, own):
+        second = OutputFolder(str(own / "output"), "output")
+        with second:
+            second.put(packed("manifests/dev", [OutputFile("manifests/dev/a.yaml", "a: 1\n")]))
+            render(own)
+            before = snapshot(own / "output")
+            with pytest.raises(
+                OutputError, match=r"the folder can't be written: .*\n    hint: nothing in it was changed"
+            ):
+                second.finish()
+
+        assert snapshot(own / "output") == before
+        assert [path.name for path in own.iterdir() if path.name.startswith(".")] == []
 
 
 def test_an_index_that_knows_nothing_says_nothing(tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from generator import index, update
 from generator.build import Builder
+from generator.cli.commands import invoke
 from generator.errors import GeneratorError
 from generator.files import Root
 from generator.fleet import Workers
@@ -348,6 +350,31 @@ class TestShards:
             assert all(sum(shard.has(name) for shard in shards) == 1 for name in names)
             assert all(0.8 * 2000 / of < size < 1.2 * 2000 / of for size in sizes)
         assert [n for n in range(1, 9) if update.Shard(n, 8).has("prod/eu-1")] == [7]  # for as long as we live
+
+    @pytest.mark.parametrize("narrowed", [("r[12]/*",), ("-l", "tier=gold"), ("r2/*", "r3/*", "-l", "tier=gold")])
+    def test_they_part_what_is_selected(self, own, narrowed, capsys):
+        project = fleet_of(own / "fleet", 21)
+        for number in (1, 2, 3, 9, 10, 20):
+            write_tree(project, {f"overlays/r{number % 7}/c{number}.yaml": "labels: {tier: gold}\n"})
+        command = ["render", "-C", str(project), *narrowed, "--only", "manifests"]
+        assert invoke([*command, "--output", "whole"]) == 0
+        codes = [invoke([*command, "--shard", f"{number}/3"]) for number in (2, 3, 1)]
+
+        told = capsys.readouterr().err
+        assert codes == [0, 0, 0]
+        assert texts(project / "output") == texts(project / "whole") != {}
+        whole, *rest = [int(count) for count in re.findall(r"rendered (\d+) environment", told)]
+        assert sum(rest) == whole
+        assert len(rest) == 3
+
+    @pytest.mark.parametrize(
+        "shard", ["0/3", "4/3", "3", "1/0", "-1/3", "1/3/5", "a/b", "1 / 3", "", "1.0/3", "\u0661/\u0663"]
+    )
+    def test_what_is_no_shard_is_refused(self, own, shard, capsys):
+        assert invoke(["render", "-C", str(own), "--shard", shard]) == 2
+
+        assert "is no shard, such as 3/8" in capsys.readouterr().err
+        assert not (own / "output").exists()
 
 
 class TestMemory:
