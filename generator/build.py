@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from generator import __version__
 from generator.cache import CodeCache, cache_key, program_version, remembered
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
+from generator.project import TemplateFile, Variant
 from generator.render import Renderer, TemplateError, TemplateText
 from generator.resource import Resource, check_duplicates, parse_resources, sort_key
 from generator.shape import Shapes
 from generator.stages import Stages
 from generator.tree import OutputFile
 from generator.values import Layer, Values, merge_layers, read_layer
-from generator.workspace import DEFAULTS, TemplateFile, Variant, Workspace
+from generator.workspace import DEFAULTS, Workspace
 
 if TYPE_CHECKING:
     from generator.emit.chart_values import ValuesWriter

@@ -10,12 +10,13 @@ Templates are looked up in the team's own root first, then in the one that is sh
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.files import Root, check_name, missing_folder, nearest, unusable_names
+from generator.project import LayerText, Project, SchemaText, TemplateFile, Variant, allowed, read_schema
 
 if TYPE_CHECKING:
     from generator.schema import Schema
@@ -32,107 +33,6 @@ class Environment(NamedTuple):
 
     name: str
     layers: tuple[Layer, ...]
-
-
-class Variant(NamedTuple):
-    """A folder of templates: the names to render, the rules to check before, and its own part of the schema."""
-
-    name: str
-    templates: tuple[str, ...]
-    rules: tuple[str, ...]
-    schema_addition: str | None
-
-
-class TemplateFile(NamedTuple):
-    """A template: its name (``plain/service.yaml.j2``), its text, and its file as the user knows it."""
-
-    name: str
-    text: str
-    source: str
-
-
-class LayerText(NamedTuple):
-    """A layer that was not looked into yet: its name as the user knows it, and its text."""
-
-    source: str
-    text: str
-
-
-class SchemaText(NamedTuple):
-    """A schema in its parts: its text and file, what variants add, and the team's own variants."""
-
-    text: str
-    source: str
-    additions: tuple[tuple[str, str], ...]
-    variants: tuple[str, ...]
-
-
-class Project:
-    """What all environments have in common, read once: templates, schema, root defaults.
-
-    It can be pickled, and needs no file any more, so environments can be rendered wherever it is taken to.
-    """
-
-    def __init__(
-        self,
-        templates: Mapping[str, TemplateFile | tuple[Problem, ...]],
-        variants: dict[str, Variant],
-        schema: SchemaText,
-        root_defaults: LayerText | None,
-    ) -> None:
-        """Take what a `Workspace` read; of a template that can't be read, the problems."""
-        self._templates = templates
-        self._variants = variants
-        self._schema_text = schema
-        self._root_defaults = root_defaults
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Leave out what was made of the texts."""
-        return Project, (self._templates, self._variants, self._schema_text, self._root_defaults)
-
-    @cached_property
-    def fingerprint(self) -> bytes:
-        """What tells this project from every other; 16 bytes."""
-        from hashlib import blake2b
-
-        folders = sorted(self._templates.items()), sorted(self._variants.items())
-        parts = (*folders, self._schema_text, self._root_defaults)
-        return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-    def variants(self) -> dict[str, Variant]:
-        """Every variant, by name."""
-        return self._variants
-
-    def template(self, name: str) -> TemplateFile | None:
-        """Give a template by its name; None where there is none.
-
-        Raises:
-            InputError: the file couldn't be read.
-        """
-        found = self._templates.get(name)
-        if found is None or isinstance(found, TemplateFile):
-            return found
-        raise InputError(found)
-
-    def schema(self) -> Schema:
-        """The schema of values.
-
-        Raises:
-            InputError: it is none.
-        """
-        return self._schema
-
-    @cached_property
-    def _schema(self) -> Schema:
-        return _schema(self._schema_text)
-
-    def root_defaults(self) -> Layer | None:
-        """The layer that all environments share, if there is one."""
-        if self._root_defaults is None:
-            return None
-        from generator.values import read_layer
-
-        return read_layer(*self._root_defaults)
 
 
 class Overlays(NamedTuple):
@@ -330,8 +230,7 @@ class Workspace:
 
     @cached_property
     def _variants(self) -> dict[str, Variant]:
-        known = _choices(self._schema)
-        return {name: variant for name, variant in self._folders.items() if known is None or name in known}
+        return allowed(self._folders, self._schema)
 
     @cached_property
     def _folders(self) -> dict[str, Variant]:
@@ -347,7 +246,7 @@ class Workspace:
     @cached_property
     def _schema(self) -> Schema:
         """The schema: it names the variants that it is for, and the team's own ones come to them."""
-        return _schema(self._schema_text)
+        return read_schema(self._schema_text)
 
     @cached_property
     def _schema_text(self) -> SchemaText:
@@ -364,7 +263,7 @@ class Workspace:
         Raises:
             InputError: as `schema` and `root_defaults` do.
         """
-        return Project(self._every_template(), self.variants(), self._schema_text, self._root_text())
+        return Project(self._every_template(), self._folders, self._schema_text, self._root_text())
 
     def _root_text(self) -> LayerText | None:
         return self._defaults_text("") if "" in self._overlays.folders_with_defaults else None
@@ -380,22 +279,6 @@ class Workspace:
                 except InputError as error:
                     found[name] = error.problems
         return found
-
-
-def _schema(parts: SchemaText) -> Schema:
-    from generator.schema import schema_from_text
-
-    schema = schema_from_text(parts.text, parts.source, parts.additions)
-    choices = _choices(schema)
-    if choices is not None:
-        choices += [name for name in parts.variants if name not in choices]
-    return schema
-
-
-def _choices(schema: Schema) -> list[str] | None:
-    """The variants that a schema names; None where it names none."""
-    choices: list[str] | None = schema.document.get("properties", {}).get("variant", {}).get("enum")
-    return choices
 
 
 def _variant(name: str, files: set[str], shared_rules: tuple[str, ...]) -> Variant:

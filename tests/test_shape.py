@@ -14,10 +14,10 @@ from generator.build import Builder
 from generator.errors import InputError
 from generator.functions import FUNCTIONS
 from generator.functions.placeholder import MARK, Placeholder, is_uniform
+from generator.project import Project, SchemaText, TemplateFile, Variant
 from generator.resource import Resource
 from generator.shape import skeleton
 from generator.values import Layer
-from generator.workspace import Project, SchemaText, TemplateFile, Variant
 from generator.yaml import block
 from tests.rendering import project
 from tests.strategies import value_trees
