@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from generator import __version__
 from generator.cache import CodeCache, program_digest
 from generator.errors import CrashError, InputError, Problem, TransferredError
+from generator.project import LayerText, Project
 from generator.stages import Stages
 from generator.tree import OutputUnit, packed
-from generator.workspace import LayerText, Project
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
-    from multiprocessing.connection import Connection
 
     from generator.build import Unit
 
@@ -350,15 +349,21 @@ def on_processes(jobs: Iterator[Job], workers: int) -> Iterator[Result]:
 
 
 def _retried(job: Job) -> Iterator[Result]:
-    result = _in_a_process_of_its_own(job)
-    if isinstance(result, Result):
+    from generator.processes import DeadProcessError
+
+    try:
+        with _process_pool(1) as executor:
+            result = executor.submit(run, job).result()
+    except DeadProcessError as error:
+        code = error.code
+    else:
         yield result
         return
     count = len(job.requests)
     if count < 2:
         what = f"rendered {job.requests[0].name}" if job.requests else "compiled the chart"
         hint = "is memory short? --jobs 1 does everything in one process"
-        raise CrashError(Problem(f"a process died while it {what}: {_ending(result)}", hint=hint))
+        raise CrashError(Problem(f"a process died while it {what}: {_ending(code)}", hint=hint))
     for requests in (job.requests[: count // 2], job.requests[count // 2 :]):
         yield from _retried(job._replace(requests=requests))
 
@@ -375,62 +380,19 @@ def _ending(code: int) -> str:
         return f"signal {-code}"
 
 
-def _in_a_process_of_its_own(job: Job) -> Result | int:
-    """Do a job in a new process; give that one's exit code where it died."""
-    context = _context()
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_send_result, args=(theirs, job))
-    try:
-        with _starting_processes():
-            process.start()
-        theirs.close()
-        result: Result | Exception = ours.recv()
-    except (EOFError, OSError):  # nothing came, or a part
-        process.join()
-        return process.exitcode or 0
-    finally:
-        if process.pid is not None:
-            process.kill()
-            process.join()
-        ours.close()
-    if isinstance(result, Exception):
-        raise result
-    return result
-
-
-def _send_result(connection: Connection, job: Job) -> None:
-    _become_worker()
-    try:
-        connection.send(run(job))
-    except Exception as error:  # noqa: BLE001  # whoever waits for the result decides what to make of it
-        connection.send(error)
-
-
 @contextmanager
 def _process_pool(workers: int) -> Iterator[Executor]:
-    """Give processes that do jobs; when the block ends early, they end at once."""
-    import multiprocessing
-
-    before = set(multiprocessing.active_children())
-    executor: Executor | None = None
+    """Give processes that do jobs; when the block ends, however it does, they have ended."""
+    pool: Executor | None = None
     try:
         with _starting_processes():
-            from concurrent.futures import ProcessPoolExecutor
+            from generator.processes import Processes
 
-            executor = ProcessPoolExecutor(workers, _context(), _become_worker)
-            executor.submit(_nothing)  # copies of this process are all made with the first job
-        yield executor
-    except BaseException:
-        for process in set(multiprocessing.active_children()) - before:
-            process.kill()
-        raise
+            pool = Processes(workers, _context(), _become_worker)
+        yield pool
     finally:
-        if executor is not None:
-            executor.shutdown(cancel_futures=True)
-
-
-def _nothing() -> None:
-    pass
+        if pool is not None:
+            pool.shutdown()
 
 
 @contextmanager
@@ -503,6 +465,7 @@ def on_scheduler(jobs: Iterator[Job], address: str) -> Iterator[Result]:
     with _dask_client(address) as client:
         from distributed import KilledWorker
 
+        _check_scheduler(client, address)
         width = _usable_threads(client, address)
         jobs = (job._replace(program=running_program()) for job in jobs)
         executor = client.get_executor(pure=False)
@@ -567,6 +530,23 @@ def _connected(address: str) -> Any:
     return reason
 
 
+def _check_scheduler(client: Any, address: str) -> None:
+    """Raise InputError where the scheduler, which takes jobs apart, hasn't got this very program."""
+    try:
+        program = client.run_on_scheduler(running_program)
+    except Exception as error:  # noqa: BLE001  # whatever comes of loading it there
+        program = error
+    if program != running_program():
+        raise InputError(_unlike_ours(f"the scheduler {address}", program))
+
+
+def _unlike_ours(who: str, program: object) -> Problem:
+    """Tell that a machine has another program, or none, which is an exception then."""
+    what = f"can't load sidecert: {program}" if isinstance(program, Exception) else "has another sidecert"
+    hint = f"install sidecert {__version__}, with the very same files, on all workers and the scheduler"
+    return Problem(f"{who} {what}", hint=hint)
+
+
 def _usable_threads(client: Any, address: str) -> int:
     """Count what works for a scheduler; every worker must have this very program.
 
@@ -579,9 +559,7 @@ def _usable_threads(client: Any, address: str) -> int:
     ours = running_program()
     for worker, program in sorted(client.run(running_program, on_error="return").items()):
         if program != ours:
-            what = f"can't load sidecert: {program}" if isinstance(program, Exception) else "has another sidecert"
-            hint = f"install sidecert {__version__}, with the very same files, on all workers and the scheduler"
-            raise InputError(Problem(f"the worker {worker} of {address} {what}", hint=hint))
+            raise InputError(_unlike_ours(f"the worker {worker} of {address}", program))
     return sum(threads.values())
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from generator.cli import run as run_command
 from generator.cli.processors import processors
 from generator.errors import InputError
 from generator.fleet import BrokenJobsError, Fleet, Job, Request, Result, Worker, on_executor, run
+from generator.processes import DeadProcessError, Processes
 from generator.workspace import open_workspace
 from tests.bench.fleet import write_fleet
 from tests.conftest import TINY, snapshot, write_tree
@@ -306,6 +308,24 @@ class TestAProcessThatDies:
         assert done.code == 0, done.err
         assert {name: content for name, (content, _) in snapshot(many / "output").items()} == right
 
+    def test_in_the_midst_of_its_answer_does_no_harm(self, sidecert, many, tmp_path, monkeypatch):
+        """Whoever waits for the rest of it, waits for ever."""
+        test_itself, mark = os.getpid(), tmp_path / "died"
+        real = Connection._send_bytes  # type: ignore[attr-defined]
+
+        def send_bytes(self: Connection, content: memoryview) -> None:
+            if os.getpid() != test_itself and not mark.exists():
+                mark.touch()
+                self._send(bytes((0, 0, 255, 255)) + bytes(content[:99]))  # type: ignore[attr-defined]  # of 65535
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(self, content)
+
+        monkeypatch.setattr(Connection, "_send_bytes", send_bytes)
+
+        assert sidecert("render", "--jobs", "2").code == 0
+        assert mark.exists()
+        assert sidecert("render", "--check", "--jobs", "1", "--no-cache").code == 0
+
     def test_leaves_no_other_behind(self, sidecert, monkeypatch):
         test_itself = os.getpid()
         before = children(test_itself)
@@ -405,6 +425,26 @@ class TestAnExecutor:
         next(results)
         results.close()
         assert pending.cancelled()
+
+
+class TestProcesses:
+    def test_tell_where_a_bug_was(self, monkeypatch):
+        with pytest.raises(ZeroDivisionError) as told, Processes(1, get_context("fork"), lambda: None) as executor:
+            executor.submit(divmod, 1, 0).result()
+        assert "Traceback" in str(told.value.__cause__)
+        assert "in _serve" in str(told.value.__cause__)
+
+    def test_end_at_once_whatever_they_are_doing(self):
+        executor = Processes(2, get_context("fork"), lambda: None)
+        futures = [executor.submit(time.sleep, 60) for _ in range(4)]
+        started = time.monotonic()
+        executor.shutdown()
+        assert time.monotonic() - started < 5
+        assert all(isinstance(future.exception(timeout=1), DeadProcessError) for future in futures)
+
+    def test_take_what_can_not_be_read_for_an_error(self):
+        with pytest.raises(AttributeError), Processes(1, get_context("fork"), lambda: None) as executor:
+            executor.submit(lambda: 1).result()  # no other process can import it
 
 
 class TestThreads:
