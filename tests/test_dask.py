@@ -167,15 +167,19 @@ class TestACluster:
         assert cluster.ask("clients") == "0"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["overlays", "templates"]
 
-    def test_with_another_program_is_refused(self, tiny, cluster, sidecert, monkeypatch):
+    @pytest.mark.parametrize("who", ["scheduler", "worker"])
+    def test_with_another_program_is_refused(self, tiny, cluster, sidecert, monkeypatch, who):
         monkeypatch.setattr(fleet, "program_digest", lambda: "another")
+        if who == "worker":
+            monkeypatch.setattr(fleet, "_check_scheduler", lambda *_: None)
         fleet.running_program.cache_clear()
         try:
             done = sidecert(tiny, "render", "--scheduler", cluster.address)
         finally:
             fleet.running_program.cache_clear()
         assert done.code == 2
-        assert f"of {cluster.address} has another sidecert\n    hint: install sidecert" in done.err
+        assert done.err.startswith(f"error: the {who} tcp://127.0.0.1:")
+        assert f"{cluster.address} has another sidecert\n    hint: install sidecert" in done.err
         assert done.err.count("error: ") == 1
 
     def test_that_another_program_joins_later_is_refused(self, tiny, cluster, sidecert, monkeypatch):
