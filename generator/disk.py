@@ -14,6 +14,10 @@ _SUFFIX = ".sha256"
 _READ_NO_LINK = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+#: So many folders are known to be there, or not: more than lie beside each other and above.
+_MOST_FOLDERS = 2000
+
+
 class Disk:
     """Reads an output folder, and follows no symbolic link in it."""
 
@@ -87,6 +91,8 @@ class Disk:
         """Whether a folder is there; a link or file in its place is refused."""
         known = self._exists.get(folder)
         if known is None:
+            if len(self._exists) > _MOST_FOLDERS:
+                self._exists.clear()
             known = not folder or self._folder_exists(folder.rpartition("/")[0])
             known = self._exists[folder] = known and self._is_folder(folder)
         return known

@@ -117,22 +117,27 @@ class Index:
         That is a time in nanoseconds, not after now. Empty where such a change might not be told, a file is missing, or
         a link is on the way to it.
         """
-        start = f"{self._output}/{unit}"
-        numbers = array("q")
-        newest, coarse, folders = 0, True, {inventory_path(unit).rpartition("/")[0]}
+        start, inventory = f"{self._output}/{unit}", inventory_path(unit)
         try:
-            for path in (f"{self._output}/{inventory_path(unit)}", *[start + name for name in names]):
-                about = os.lstat(path)
-                changed, altered = about.st_mtime_ns, about.st_ctime_ns
-                numbers.extend((about.st_size, changed, altered, about.st_ino & _SIGNED, about.st_mode))
-                newest = max(newest, changed, altered)
-                coarse = coarse and changed % 1_000_000 == 0
-            folders.update(f"{unit}{name}".rpartition("/")[0] for name in names)
-            known = all(map(self._disk.has_folder, folders))
+            found = [os.lstat(start + name) for name in names]
+            found.append(os.lstat(f"{self._output}/{inventory}"))
+            times = [about.st_mtime_ns for about in found]
+            altered = [about.st_ctime_ns for about in found]
+            newest = max(max(times), max(altered))
+            if newest + _TICK_NANOSECONDS > since:
+                return b""
+            if newest + _COARSE_NANOSECONDS > since and not any(time % 1_000_000 for time in times):
+                return b""
+            folders = {unit + name[: name.rfind("/")] for name in names if name[:1] == "/"}
+            folders |= {unit.rpartition("/")[0] for name in names if name[:1] != "/"}
+            if not all(map(self._disk.has_folder, (*folders, inventory.rpartition("/")[0]))):
+                return b""
+            sizes = [about.st_size for about in found]
+            nodes = [about.st_ino & _SIGNED for about in found]
+            numbers = array("q", [*times, *altered, *sizes, *nodes, *[about.st_mode for about in found]])
         except (OSError, OverflowError, ValueError, OutputError):
             return b""
-        known = known and newest + (_COARSE_NANOSECONDS if coarse else _TICK_NANOSECONDS) <= since
-        return _fingerprint(numbers.tobytes()) if known else b""
+        return _fingerprint(numbers.tobytes())
 
     def _holds(self, unit: str, record: Record) -> bool:
         """Say whether a unit's files have the hashes that its inventory holds, and that is the one we know."""
@@ -149,7 +154,7 @@ class Index:
         return True
 
 
-_FORMAT = "2"
+_FORMAT = "3"
 _SIGNED = (1 << 63) - 1
 #: In place of a state: the files of the unit are new, and what the file system says of them is known in the end.
 _ALL_NEW = b"new"

@@ -107,7 +107,7 @@ class _Run:
         self._task = task
         self._folder = folder
         self._workers = workers
-        project = workspace.project()
+        self._project = project = workspace.project()
         cache = CodeCache() if use_cache else CodeCache(folder="")
         self._fleet = Fleet(project, task.forms, use_cache=use_cache)
         program = (program_digest(), libraries(), cache_key(), __version__)
@@ -183,7 +183,7 @@ class _Run:
             if record is None:
                 return False
             records.append(record)
-        if records[0].remark not in self._workspace.variants():
+        if records[0].remark not in self._project.folders:
             return False
         for record in records:
             self._folder.keep(len(record.names))
