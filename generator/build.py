@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from generator import __version__
-from generator.cache import CodeCache, cache_key, program_version, remembered
+from generator.cache import CodeCache, cache_key, libraries, program_version, remembered
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.project import TemplateFile, Variant
 from generator.render import Renderer, TemplateError, TemplateText
@@ -136,8 +136,10 @@ class Builder:
             files = chart.emit(chart.Sources(templates, rules, lookup, self._schema), version, app_version)
             return tuple((file.path, file.text) for file in files)
 
+        now = perf_counter()
         parts = json.dumps([version, app_version, templates, rules, self._schema.document])
-        files = remembered(self._cache, cache_key("chart", program_version(), parts), self._text, compiled)
+        files = remembered(self._cache, cache_key("chart", program_version(), libraries(), parts), self._text, compiled)
+        self.stages.spent("render", now, charts=1)
         return Unit(f"helm/{CHART}", [OutputFile(*file) for file in files])
 
     def _text(self, name: str) -> str | None:
@@ -230,7 +232,10 @@ class Builder:
         from generator.emit import kustomize
 
         base = self.base(variant)
-        return Unit(f"kustomize/base/{variant}", kustomize.emit_base(variant, base.resources, base.namespace))
+        now = perf_counter()
+        files = kustomize.emit_base(variant, base.resources, base.namespace)
+        self.stages.spent("emit", now)
+        return Unit(f"kustomize/base/{variant}", files)
 
     def base(self, variant: str) -> Base:
         """Render what the root's defaults give by themselves, or the schema's where those alone aren't valid.

@@ -127,8 +127,10 @@ def render(
             say("no environment is selected: nothing to do")
         return
     if stdout:
-        if len(names) != 1 or check:
-            raise click.UsageError("--stdout takes exactly one environment, and no --check")
+        if len(names) != 1 or check or shard or scheduler or profile:
+            raise click.UsageError(
+                "--stdout takes exactly one environment, and no --check, --shard, --scheduler or --profile"
+            )
         from generator import build
 
         sys.stdout.write(build.stream(workspace, names[0]))
