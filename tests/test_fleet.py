@@ -448,21 +448,21 @@ class TestProcesses:
 
 
 class TestThreads:
-    def test_have_a_worker_each(self, project_of_all, monkeypatch):
-        """A worker keeps what its jobs have in common, and is not made for two at once."""
-        made: list[int] = []
-        real = Worker.__init__
+    def test_have_a_worker_each(self, project_of_all):
+        """A worker keeps what its jobs have in common, and is not made for two jobs at once."""
+        job, barrier = jobs_of(project_of_all)[0], threading.Barrier(2, timeout=20)
 
-        def noted(self: Worker, *arguments: Any, **named: Any) -> None:
-            made.append(threading.get_ident())
-            real(self, *arguments, **named)
+        def mine() -> tuple[Worker, Worker]:
+            barrier.wait()
+            found = (fleet._worker(job.project, FORMS, True), fleet._worker(job.project, FORMS, True))  # noqa: FBT003
+            barrier.wait()
+            return found
 
-        monkeypatch.setattr(Worker, "__init__", noted)
         with ThreadPoolExecutor(2) as executor:
-            results = list(on_executor(iter(jobs_of(project_of_all)), executor, 4))
+            (first, again), (other, _) = [future.result() for future in [executor.submit(mine) for _ in range(2)]]
 
-        assert sum(len(result.rendered) for result in results) == SIZE
-        assert len(made) == len(set(made))
+        assert first is again
+        assert first is not other
 
 
 class TestProcessors:
