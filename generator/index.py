@@ -123,7 +123,7 @@ class Index:
             found.append(os.lstat(f"{self._output}/{inventory}"))
             times = [about.st_mtime_ns for about in found]
             altered = [about.st_ctime_ns for about in found]
-            newest = max(max(times), max(altered))
+            newest = max(*times, *altered)
             if newest + _TICK_NANOSECONDS > since:
                 return b""
             if newest + _COARSE_NANOSECONDS > since and not any(time % 1_000_000 for time in times):

@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 import pytest
 
-from generator import fleet
 from generator.cli import run
+from generator.fleet import cluster as dask_cluster
+from generator.fleet import job
 from tests import cluster as cluster_program
 from tests.bench.fleet import write_fleet
 from tests.conftest import TINY, snapshot, write_tree
@@ -169,27 +170,29 @@ class TestACluster:
 
     @pytest.mark.parametrize("who", ["scheduler", "worker"])
     def test_with_another_program_is_refused(self, tiny, cluster, sidecert, monkeypatch, who):
-        monkeypatch.setattr(fleet, "program_digest", lambda: "another")
+        monkeypatch.setattr(job, "program_digest", lambda: "another")
         if who == "worker":
-            monkeypatch.setattr(fleet, "_check_scheduler", lambda *_: None)
-        fleet.running_program.cache_clear()
+            monkeypatch.setattr(dask_cluster, "_check_scheduler", lambda *_: None)
+        job.running_program.cache_clear()
         try:
             done = sidecert(tiny, "render", "--scheduler", cluster.address)
         finally:
-            fleet.running_program.cache_clear()
+            job.running_program.cache_clear()
         assert done.code == 2
         assert done.err.startswith(f"error: the {who} tcp://127.0.0.1:")
         assert f"{cluster.address} has another sidecert\n    hint: install sidecert" in done.err
         assert done.err.count("error: ") == 1
 
     def test_that_another_program_joins_later_is_refused(self, tiny, cluster, sidecert, monkeypatch):
-        monkeypatch.setattr(fleet, "running_program", lambda: "another")  # which is what workers are then asked for
+        monkeypatch.setattr(
+            dask_cluster, "running_program", lambda: "another"
+        )  # which is what workers are then asked for
         done = sidecert(tiny, "render", "--scheduler", cluster.address)
         assert done.code == 2
         assert done.err.startswith("error: a worker has another sidecert than this machine: its version is ")
 
     def test_that_loses_all_workers_is_told(self, tmp_path, cluster, sidecert, monkeypatch):
-        monkeypatch.setattr(fleet, "_SECONDS_WITHOUT_WORKER", 0.2)
+        monkeypatch.setattr(dask_cluster, "_SECONDS_WITHOUT_WORKER", 0.2)
         cluster.ask("workers 1")  # the next one to have its job would be told as killed by it
         write_tree(tmp_path, {**TINY, **{f"overlays/e{number}-slow.yaml": "replicas: 2\n" for number in range(40)}})
 
@@ -245,7 +248,7 @@ class TestNoCluster:
         ],
     )
     def test_at_an_address_is_told(self, tiny, sidecert, monkeypatch, address, said):
-        monkeypatch.setattr(fleet, "_SECONDS_TO_CONNECT", 0.3)
+        monkeypatch.setattr(dask_cluster, "_SECONDS_TO_CONNECT", 0.3)
         started = time.monotonic()
 
         done = sidecert(tiny, "render", "--scheduler", address)
@@ -258,7 +261,7 @@ class TestNoCluster:
 
     def test_but_another_server_is_told(self, tiny, sidecert, monkeypatch):
         """It takes the connection, and never says a word of Dask's."""
-        monkeypatch.setattr(fleet, "_SECONDS_TO_CONNECT", 0.3)
+        monkeypatch.setattr(dask_cluster, "_SECONDS_TO_CONNECT", 0.3)
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
             done = sidecert(tiny, "render", "--scheduler", address)

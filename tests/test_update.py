@@ -610,7 +610,7 @@ renders = st.fixed_dictionaries(
 
 def test_law_a_render_gives_what_one_without_a_cache_gives():
     @settings(
-        max_examples=int(os.environ.get("SIDECERT_HISTORIES", "30")),
+        max_examples=int(os.environ.get("SIDECERT_HISTORIES", "12")),
         deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate],  # a history takes half a second: shrinking one takes many minutes

@@ -149,7 +149,9 @@ def test_a_known_kind_is_merged_and_a_custom_one_patched_by_path():
 def test_an_embedded_document_is_a_block_of_text():
     base, wanted = tree("ConfigMap", "config"), tree("ConfigMap", "config")
     wanted["data"]["prometheus.yml"] = "global:\n  scrape_interval: 30s\n"
-    files = dict(kustomize.emit_overlay("dev", "any", kustomize.plan(resources([base]), resources([wanted])), "monitoring"))
+    files = dict(
+        kustomize.emit_overlay("dev", "any", kustomize.plan(resources([base]), resources([wanted])), "monitoring")
+    )
     text = files[f"{FOLDER}configmap-config.patch.yaml"]
     assert text.endswith("data:\n  prometheus.yml: |\n    global:\n      scrape_interval: 30s\n")
 
