@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from generator.errors import Location, OutputError, Problem
 
@@ -82,10 +83,14 @@ class Disk:
 
     def units(self, folders: Sequence[str]) -> Iterator[str]:
         """Every unit that has an inventory below some folders."""
-        for folder in folders:
-            for here, _, files in os.walk(os.path.join(self.output, INVENTORY, folder)):
-                unit = os.path.relpath(here, os.path.join(self.output, INVENTORY)).replace(os.sep, "/")
-                yield from (f"{unit}/{file.removesuffix(_SUFFIX)}" for file in files if file.endswith(_SUFFIX))
+        waiting = list(folders)
+        while waiting:
+            folder = waiting.pop()
+            with suppress(OSError), os.scandir(f"{self.output}/{INVENTORY}/{folder}") as entries:
+                found = list(entries)
+                waiting += [f"{folder}/{entry.name}" for entry in found if entry.is_dir(follow_symlinks=False)]
+                files = (entry.name for entry in found if not entry.is_dir())
+                yield from (f"{folder}/{name.removesuffix(_SUFFIX)}" for name in files if name.endswith(_SUFFIX))
 
     def _folder_exists(self, folder: str) -> bool:
         """Whether a folder is there; a link or file in its place is refused."""

@@ -185,10 +185,10 @@ def _content(descriptor: int) -> bytes | Problem:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return Problem("this is not a regular file")
-    content, size = b"", status.st_size
-    while size <= MAX_BYTES and (more := os.read(descriptor, size + 1 - len(content))):
-        content += more
-        size = max(size, len(content))
+    content = os.read(descriptor, min(status.st_size, MAX_BYTES) + 1)
+    while len(content) > status.st_size and len(content) <= MAX_BYTES and (more := os.read(descriptor, MAX_BYTES)):
+        content += more  # it has grown
+    size = max(status.st_size, len(content))
     if size > MAX_BYTES:
         return Problem("the file is too large", found=f"{size / MAX_BYTES:.1f} MiB", expected="at most 1 MiB")
     return content

@@ -12,11 +12,12 @@ next one.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from generator.cache import CodeCache, cache_key
 from generator.disk import Disk, digest, inventory_path
@@ -54,6 +55,19 @@ class Index:
         self._noted: dict[str, Record] = {}
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._changed = False
+        self._ahead: _Ahead | None = None
+
+    def look_ahead(self, units: Sequence[str]) -> None:
+        """Have a copy of this process look at the files of units that will be asked for last, where they are many."""
+        known = [unit for unit in units if unit in self._records]
+        if len(known) >= _WORTH_A_PROCESS and sys.platform == "linux":
+            self._ahead = _Ahead(known, lambda unit: self._seen(unit, self._records[unit].names))
+
+    def close(self) -> None:
+        """End the process that looks ahead, where there is one."""
+        if self._ahead is not None:
+            self._ahead.end()
+            self._ahead = None
 
     def unchanged(self, unit: str, key: bytes) -> Record | None:
         """Give the record of a unit whose files are what ``key`` stands for; None where that isn't known.
@@ -63,9 +77,11 @@ class Index:
         record = self._records.get(unit)
         if record is None or record.key != key:
             return None
-        state = self._state(unit, record.names, time.time_ns())
-        if state and state == record.state:
+        ahead = self._ahead.seen(unit) if self._ahead is not None else None
+        seen = ahead or self._seen(unit, record.names)
+        if seen and seen == record.state:
             return record
+        state = self._state(unit, record.names, time.time_ns())
         if not self._holds(unit, record):
             return None
         if state != record.state:
@@ -117,27 +133,34 @@ class Index:
         That is a time in nanoseconds, not after now. Empty where such a change might not be told, a file is missing, or
         a link is on the way to it.
         """
+        found = self._found(unit, names)
+        return _fingerprint(found.tobytes()) if found and _tells_changes(found, since) else b""
+
+    def _seen(self, unit: str, names: Sequence[str]) -> bytes:
+        """Fingerprint what the file system says of a unit's files; empty where one can't be found."""
+        found = self._found(unit, names)
+        return _fingerprint(found.tobytes()) if found else b""
+
+    def _found(self, unit: str, names: Sequence[str]) -> array[int] | None:
+        """Give what the file system says of a unit's files, `_NUMBERS` numbers each.
+
+        None where one is missing, or a link is on the way to it.
+        """
         start, inventory = f"{self._output}/{unit}", inventory_path(unit)
+        numbers = array("q")
+        add, lstat = numbers.extend, os.lstat
         try:
-            found = [os.lstat(start + name) for name in names]
-            found.append(os.lstat(f"{self._output}/{inventory}"))
-            times = [about.st_mtime_ns for about in found]
-            altered = [about.st_ctime_ns for about in found]
-            newest = max(*times, *altered)
-            if newest + _TICK_NANOSECONDS > since:
-                return b""
-            if newest + _COARSE_NANOSECONDS > since and not any(time % 1_000_000 for time in times):
-                return b""
+            for path in (*[start + name for name in names], f"{self._output}/{inventory}"):
+                about = lstat(path)
+                times = about.st_mtime_ns, about.st_ctime_ns
+                add((*times, about.st_size, about.st_ino & _SIGNED, about.st_mode))
             folders = {unit + name[: name.rfind("/")] for name in names if name[:1] == "/"}
             folders |= {unit.rpartition("/")[0] for name in names if name[:1] != "/"}
-            if not all(map(self._disk.has_folder, (*folders, inventory.rpartition("/")[0]))):
-                return b""
-            sizes = [about.st_size for about in found]
-            nodes = [about.st_ino & _SIGNED for about in found]
-            numbers = array("q", [*times, *altered, *sizes, *nodes, *[about.st_mode for about in found]])
+            if all(map(self._disk.has_folder, (*folders, inventory.rpartition("/")[0]))):
+                return numbers
         except (OSError, OverflowError, ValueError, OutputError):
-            return b""
-        return _fingerprint(numbers.tobytes())
+            pass
+        return None
 
     def _holds(self, unit: str, record: Record) -> bool:
         """Say whether a unit's files have the hashes that its inventory holds, and that is the one we know."""
@@ -154,10 +177,65 @@ class Index:
         return True
 
 
-_FORMAT = "3"
+class _Ahead:
+    """A copy of this process that looks at units, and tells what it saw when it is asked for the first of them."""
+
+    def __init__(self, units: Sequence[str], look: Callable[[str], bytes]) -> None:
+        self._units = frozenset(units)
+        self._order = units
+        self._seen: dict[str, bytes] | None = None
+        self._pipe, writing = os.pipe()
+        self._process = os.fork()
+        if not self._process:
+            _tell(writing, units, look)
+        os.close(writing)
+
+    def seen(self, unit: str) -> bytes | None:
+        """Give what was seen of a unit; None where it wasn't looked at."""
+        if unit not in self._units:
+            return None
+        if self._seen is None:
+            told = b"".join(iter(lambda: os.read(self._pipe, 1 << 16), b""))
+            states = (told[start : start + _DIGEST_BYTES] for start in range(0, len(told), _DIGEST_BYTES))
+            whole = len(told) == len(self._order) * _DIGEST_BYTES
+            self._seen = dict(zip(self._order, states, strict=True)) if whole else {}
+        return self._seen.get(unit)
+
+    def end(self) -> None:
+        """End the process, whatever it is doing."""
+        import signal
+
+        os.close(self._pipe)
+        os.kill(self._process, signal.SIGKILL)
+        os.waitpid(self._process, 0)
+
+
+def _tell(writing: int, units: Sequence[str], look: Callable[[str], bytes]) -> NoReturn:
+    """Look at units, write what was seen of them, and end: nothing of the process that this is a copy of goes on."""
+    try:
+        told = memoryview(b"".join([look(unit) or bytes(_DIGEST_BYTES) for unit in units]))
+        while told:
+            told = told[os.write(writing, told) :]
+    finally:
+        os._exit(0)
+
+
+#: A process costs some milliseconds, and a unit some hundredths of one.
+_WORTH_A_PROCESS = 300
+_FORMAT = "4"
+_NUMBERS = 5
 _SIGNED = (1 << 63) - 1
 #: In place of a state: the files of the unit are new, and what the file system says of them is known in the end.
 _ALL_NEW = b"new"
+
+
+def _tells_changes(found: array[int], since: int) -> bool:
+    """Say whether files that change after a time in nanoseconds, which is not after now, look otherwise then."""
+    times = [*found[::_NUMBERS], *found[1::_NUMBERS]]
+    newest = max(times)
+    if newest + _TICK_NANOSECONDS > since:
+        return False
+    return newest + _COARSE_NANOSECONDS <= since or any(time % 1_000_000 for time in found[::_NUMBERS])
 
 
 def _names(unit: OutputUnit) -> tuple[str, ...]:

@@ -81,7 +81,8 @@ def update(
     """
     with ended_by_signals(), folder:
         run = _Run(workspace, task, folder, workers, use_cache=use_cache)
-        run.render(progress)
+        with closing(run.index):
+            run.render(progress)
         run.prune()
         now, finished = perf_counter(), time_ns()
         if not folder.compare_only:
@@ -156,7 +157,11 @@ class _Run:
     def _requests(self, job_size: int, progress: Callable[[int], object]) -> Iterator[Request]:
         """Read environments, and give those that aren't in the folder already."""
         reserved = folders_below(self._workspace.environment_names())
-        for name in dealt(self._task.names, self._workers.processes, job_size):
+        names = list(dealt(self._task.names, self._workers.processes, job_size))
+        if self._workers.processes > 1:
+            late = names[len(names) // 2 :]
+            self.index.look_ahead([f"{_FOLDERS[form]}/{name}" for name in late for form in self._task.forms])
+        for name in names:
             now = perf_counter()
             try:
                 layers = self._workspace.layer_texts(name)

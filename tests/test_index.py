@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from generator import index as index_module
 from generator.cache import CodeCache, cache_key
 from generator.errors import OutputError
 from generator.index import _FORMAT, Index
@@ -95,6 +97,59 @@ class TestChangesThatHide:
             assert "this is a symbolic link" in render(own, forms=MANIFESTS).error
             (own / "output" / folder).unlink()
             aside.rename(own / "output" / folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+class TestACopyOfTheProcess:
+    """Looks at half of the files of a large fleet."""
+
+    @pytest.fixture(autouse=True)
+    def large(self, own, monkeypatch):
+        let_an_hour_pass(monkeypatch)
+        render(own)
+        render(own)
+        monkeypatch.setattr(index_module, "_WORTH_A_PROCESS", 1)
+
+    @pytest.fixture
+    def copies(self, monkeypatch) -> list[int]:
+        found: list[int] = []
+        fork = os.fork
+
+        def counted() -> int:
+            found.append(fork())
+            return found[-1]
+
+        monkeypatch.setattr(os, "fork", counted)
+        return found
+
+    def test_tells_what_is_as_it_was(self, own, copies):
+        done = render(own, processes=2)
+
+        assert (len(copies), done.rendered, done.unchanged) == (1, 0, 3)
+        with pytest.raises(ChildProcessError):  # it has ended, and was waited for
+            os.waitpid(copies[0], 0)
+
+    def test_isn_t_made_for_one_process(self, own, copies):
+        assert render(own).unchanged == 3
+        assert copies == []
+
+    @pytest.mark.parametrize("name", ["dev", "prod/eu-1", "prod/us/east"])
+    def test_tells_what_changed(self, own, name):
+        file = next((own / "output/manifests" / name).glob("*.yaml"))
+        time.sleep(0.02)  # longer than a tick of the clock
+        write_with_same_size_and_time(file)
+
+        assert "edited by hand" in render(own, processes=2).error
+
+    @pytest.mark.parametrize("told", [b"", b"x", bytes(1000)])
+    def test_that_dies_does_no_harm(self, own, monkeypatch, told):
+        def die(writing: int, *_: object) -> None:
+            os.write(writing, told)
+            os._exit(1)
+
+        monkeypatch.setattr(index_module, "_tell", die)
+
+        assert render(own, processes=2).unchanged == 3
 
 
 def time_ns_of_the_system() -> int:
