@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from generator import __version__
-from generator.cache import CodeCache, cache_key, libraries, program_version, remembered
+from generator.cache import CodeCache, cache_key, libraries, program_version, recalled, remembered
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.project import TemplateFile, Variant
 from generator.render import Renderer, TemplateError, TemplateText
@@ -73,8 +73,13 @@ class Inputs(Protocol):
 class Builder:
     """Renders one environment after another, and keeps what they have in common."""
 
-    def __init__(self, inputs: Inputs, forms: Sequence[str], cache: CodeCache | None = None) -> None:
-        """Take the project and the forms to render to, of ``manifests``, ``kustomize`` and ``helm``."""
+    def __init__(
+        self, inputs: Inputs, forms: Sequence[str], cache: CodeCache | None = None, *, by_shape: bool = True
+    ) -> None:
+        """Take the project and the forms to render to, of ``manifests``, ``kustomize`` and ``helm``.
+
+        Many environments are quicker rendered ``by_shape``, few without.
+        """
         self._inputs = inputs
         self._forms = forms
         self._schema = inputs.schema()
@@ -83,7 +88,7 @@ class Builder:
         self._renderer = Renderer(self._template, self._cache, self._schema.optional_keys())
         self._bases: dict[str, Base] = {}
         self._defaults: dict[str, Layer] = {}
-        self._shapes = Shapes(self._rendered_with_placeholders)
+        self._shapes = Shapes(self._rendered_with_placeholders) if by_shape else None
         self.stages = Stages()
 
     def units(self, name: str, layers: Sequence[Layer]) -> tuple[str, list[Unit]]:
@@ -123,9 +128,8 @@ class Builder:
         """
         from generator.emit.release import CHART
 
-        app_version = app_version or self._schema.defaults().get("prometheus", {}).get("version", version)
-        templates = {name: variant.templates for name, variant in self._variants.items()}
-        rules = {name: variant.rules for name, variant in self._variants.items()}
+        app_version = self._app_version(version, app_version)
+        templates, rules = self._parts_of_variants()
 
         def compiled(read: Callable[[str], str | None]) -> tuple[tuple[str, str], ...]:
             from generator.emit import chart
@@ -137,10 +141,27 @@ class Builder:
             return tuple((file.path, file.text) for file in files)
 
         now = perf_counter()
-        parts = json.dumps([version, app_version, templates, rules, self._schema.document])
-        files = remembered(self._cache, cache_key("chart", program_version(), libraries(), parts), self._text, compiled)
+        files = remembered(self._cache, self._chart_key(version, app_version), self._text, compiled)
         self.stages.spent("render", now, charts=1)
         return Unit(f"helm/{CHART}", [OutputFile(*file) for file in files])
+
+    def knows_chart(self, version: str) -> bool:
+        """Say whether the chart needn't be compiled, which takes longer than to render some environments."""
+        key = self._chart_key(version, self._app_version(version, None))
+        return recalled(self._cache, key, self._text) is not None
+
+    def _app_version(self, version: str, app_version: str | None) -> str:
+        found: str = app_version or self._schema.defaults().get("prometheus", {}).get("version", version)
+        return found
+
+    def _parts_of_variants(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        """Give the names of each variant's templates, and of its rules."""
+        variants = self._variants.items()
+        return {name: found.templates for name, found in variants}, {name: found.rules for name, found in variants}
+
+    def _chart_key(self, version: str, app_version: str) -> str:
+        parts = json.dumps([version, app_version, *self._parts_of_variants(), self._schema.document])
+        return cache_key("chart", program_version(), libraries(), parts)
 
     def _text(self, name: str) -> str | None:
         found = self._inputs.template(name)
@@ -168,7 +189,7 @@ class Builder:
         if tree["variant"] not in self._variants:
             raise InputError(self._no_templates(tree["variant"], values))
         now = self.stages.spent("check", now)
-        filled = self._shapes.resources(layers)
+        filled = self._shapes.resources(layers) if self._shapes else None
         if filled is not None:
             self.stages.spent("render", now, filled=1)
             return tree, filled

@@ -159,6 +159,14 @@ class CodeCache:
         return self._trusted
 
 
+def recalled(cache: CodeCache, key: str, read: Callable[[str], str | None]) -> object:
+    """Give what ``remembered`` keeps under a key; None where it has nothing, or a text has changed."""
+    found = cache.load(key)
+    if type(found) is tuple and len(found) == 2 and all(_fingerprint(read(name)) == known for name, known in found[0]):
+        return found[1]
+    return None
+
+
 def remembered(
     cache: CodeCache, key: str, read: Callable[[str], str | None], make: Callable[[Callable[[str], str | None]], Value]
 ) -> Value:
@@ -167,9 +175,9 @@ def remembered(
     ``make`` asks for texts by the function that it is given, and returns strings, numbers or tuples of them; ``key``
     stands for all else that the result depends on, the program included.
     """
-    found = cache.load(key)
-    if type(found) is tuple and len(found) == 2 and all(_fingerprint(read(name)) == known for name, known in found[0]):
-        return cast("Value", found[1])
+    found = recalled(cache, key, read)
+    if found is not None:
+        return cast("Value", found)
     asked: dict[str, str] = {}
 
     def noted(name: str) -> str | None:

@@ -456,7 +456,7 @@ class TestThreads:
 
         def mine() -> tuple[Worker, Worker]:
             barrier.wait()
-            found = (fleet_job._worker(job.project, FORMS, True), fleet_job._worker(job.project, FORMS, True))  # noqa: FBT003
+            found = (fleet_job._worker(job), fleet_job._worker(job))
             barrier.wait()
             return found
 

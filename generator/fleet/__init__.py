@@ -48,6 +48,7 @@ class Fleet:
         self._project = project
         self._forms = forms
         self._use_cache = use_cache
+        self._by_shape = False
 
     def results(
         self, requests: Iterator[Request], workers: Workers, job_size: int, chart_version: str = ""
@@ -58,19 +59,22 @@ class Fleet:
             InputError: the scheduler can't be used.
             CrashError: an environment ends every process that renders it.
         """
-        first = list(islice(requests, 1 if workers.scheduler else WORTH_A_PROCESS))
+        first = list(islice(requests, WORTH_A_PROCESS))
+        every, self._by_shape = chain(first, requests), len(first) == WORTH_A_PROCESS
         if workers.scheduler and (first or chart_version):
-            jobs = self._jobs(chain(first, requests), job_size, chart_version)
             from generator.fleet.cluster import on_scheduler
 
-            yield from on_scheduler(jobs, workers.scheduler)
-        elif workers.processes > 1 and len(first) == WORTH_A_PROCESS:
-            jobs = self._jobs(chain(first, requests), job_size, chart_version)
+            yield from on_scheduler(self._jobs(every, job_size, chart_version), workers.scheduler)
+        elif workers.processes > 1 and self._by_shape:
             from generator.fleet.local import on_processes
 
-            yield from on_processes(jobs, workers.processes)
+            yield from on_processes(self._jobs(every, job_size, chart_version), workers.processes)
+        elif workers.processes > 1 and first and chart_version and not self._worker.knows_chart(chart_version):
+            from generator.fleet.local import on_processes
+
+            yield from on_processes(self._jobs(first, len(first), chart_version), 2)
         else:
-            for request in chain(first, requests):
+            for request in every:
                 yield self._worker.run((request,))
             if chart_version:
                 yield self._worker.run((), chart_version)
@@ -81,12 +85,12 @@ class Fleet:
 
     @cached_property
     def _worker(self) -> Worker:
-        return Worker(self._project, self._forms, use_cache=self._use_cache)
+        return Worker(self._project, self._forms, use_cache=self._use_cache, by_shape=self._by_shape)
 
     def _jobs(self, requests: Iterable[Request], size: int, chart_version: str = "") -> Iterator[Job]:
         """Part requests into jobs of some environments each; the chart, which takes longest, is the first."""
         project = pickle.dumps(self._project, pickle.HIGHEST_PROTOCOL)
-        job = Job(project, self._forms, self._use_cache)
+        job = Job(project, self._forms, self._use_cache, self._by_shape)
         if chart_version:
             yield job._replace(chart_version=chart_version)
         waiting: list[Request] = []

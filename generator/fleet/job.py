@@ -34,12 +34,13 @@ class Job(NamedTuple):
     """What is to be done in one go: some environments, or the chart.
 
     ``project`` is a pickled `Project`: who gets several of its jobs unpickles it once. Another machine must have the
-    ``program`` of this digest, where there is one.
+    ``program`` of this digest, where there is one. ``by_shape`` is for projects of many environments.
     """
 
     project: bytes
     forms: tuple[str, ...]
     use_cache: bool
+    by_shape: bool = True
     program: str = ""
     requests: tuple[Request, ...] = ()
     chart_version: str = ""
@@ -70,12 +71,12 @@ class Result(NamedTuple):
 class Worker:
     """Does jobs of one project one after another, and keeps what they have in common."""
 
-    def __init__(self, project: Project, forms: tuple[str, ...], *, use_cache: bool) -> None:
+    def __init__(self, project: Project, forms: tuple[str, ...], *, use_cache: bool, by_shape: bool = True) -> None:
         """Take the project, and the forms to render to."""
         from generator.build import Builder  # Jinja takes its time to import, and a warm run needs none of it
 
         cache = CodeCache() if use_cache else CodeCache(folder="")
-        self._builder = Builder(project, forms, cache)
+        self._builder = Builder(project, forms, cache, by_shape=by_shape)
         self._forms = forms
         self._bases: dict[str, OutputUnit] = {}
 
@@ -100,6 +101,10 @@ class Worker:
             except InputError as error:
                 problems = error.problems
         return Result(tuple(rendered), tuple(shared), problems, self._builder.stages)
+
+    def knows_chart(self, version: str) -> bool:
+        """Say whether the chart needn't be compiled."""
+        return self._builder.knows_chart(version)
 
     def base(self, variant: str) -> OutputUnit:
         """Give a variant's base."""
@@ -136,7 +141,7 @@ def run(job: Job) -> Result:
         problem = Problem(f"a worker has another sidecert than this machine: its version is {__version__}", hint=hint)
         raise InputError(problem)
     try:
-        return _worker(job.project, job.forms, job.use_cache).run(job.requests, job.chart_version)
+        return _worker(job).run(job.requests, job.chart_version)
     except Exception as error:
         if _can_be_sent(error):
             raise
@@ -164,16 +169,17 @@ def _can_be_sent(error: Exception) -> bool:
 class _Latest(threading.local):
     """The worker that did a thread's latest job: a worker keeps what jobs have in common, and is for one thread."""
 
-    made_from: tuple[bytes, tuple[str, ...], bool] | None = None
+    made_for: tuple[object, ...] | None = None
     worker: Worker
 
 
 _latest = _Latest()
 
 
-def _worker(project: bytes, forms: tuple[str, ...], use_cache: bool) -> Worker:
-    made_from = (project, forms, use_cache)
-    if _latest.made_from != made_from:
-        _latest.worker = Worker(pickle.loads(project), forms, use_cache=use_cache)  # noqa: S301  # from who gave the job
-        _latest.made_from = made_from
+def _worker(job: Job) -> Worker:
+    made_for = (job.project, job.forms, job.use_cache, job.by_shape)
+    if _latest.made_for != made_for:
+        project: Project = pickle.loads(job.project)  # noqa: S301  # from whoever gave the job
+        _latest.worker = Worker(project, job.forms, use_cache=job.use_cache, by_shape=job.by_shape)
+        _latest.made_for = made_for
     return _latest.worker
