@@ -148,7 +148,7 @@ def run(job: Job) -> Result:
         transferred = TransferredError(type(error).__name__, str(error))
         for note in getattr(error, "__notes__", ()):
             transferred.add_note(note)
-        raise transferred from error
+    raise transferred  # here, where it doesn't know of the other one: some pickle what an exception came of as well
 
 
 @lru_cache(maxsize=1)
