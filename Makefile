@@ -24,7 +24,7 @@ test: $(VENV)/.installed-test $(VENV)/.installed-tools ## Check the style and th
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 3 --dist worksteal
 
 lab: $(VENV)/.installed-test $(VENV)/.installed-tools ## Keep a mesh and its Prometheus up: make lab ENV=prod/eu-1
 	$(BIN)/python -m tests.e2e $(ENV)
