@@ -1,6 +1,6 @@
 """The flow, on one screen: environments in, output files out.
 
-    layers ─► values ─► schema ─► rules ─► templates ─► resources ─► forms ─► OutputTree
+    layers ─► values ─► schema ─► rules ─► templates ─► resources ─► forms ─► units
 
 What goes wrong in one environment doesn't hide what is wrong in the next: all problems are raised together.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from generator import __version__
 from generator.cache import CodeCache, cache_key, libraries, program_version, recalled, remembered
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
+from generator.functions.placeholder import MARK
 from generator.project import TemplateFile, Variant
 from generator.render import Renderer, TemplateError, TemplateText
 from generator.resource import Resource, check_duplicates, parse_resources, sort_key
@@ -89,6 +90,7 @@ class Builder:
         self._bases: dict[str, Base] = {}
         self._defaults: dict[str, Layer] = {}
         self._shapes = Shapes(self._rendered_with_placeholders) if by_shape else None
+        self._has_mark = MARK in repr(self._schema.defaults())
         self.stages = Stages()
 
     def units(self, name: str, layers: Sequence[Layer]) -> tuple[str, list[Unit]]:
@@ -209,7 +211,10 @@ class Builder:
         problems = [Problem(message, None, path) for path, message in self._violations(tree)]
         if problems:
             raise InputError(problems)
-        return self._rendered(tree)
+        resources = self._rendered(tree)
+        if self._has_mark:
+            raise InputError(Problem("what placeholders are told by stands in a template or a default"))
+        return resources
 
     def _checked(self, values: Values) -> Tree:
         problems = self._schema.check(values)
@@ -282,6 +287,7 @@ class Builder:
 
     def _template(self, name: str) -> TemplateText | None:
         found = self._inputs.template(name)
+        self._has_mark = self._has_mark or (found is not None and MARK in found.text)
         return TemplateText(*found) if found else None
 
     def _in_file(self, problem: Problem) -> Problem:

@@ -246,6 +246,18 @@ def test_values_that_hold_the_text_of_a_placeholder_are_rendered_as_they_are():
         assert made.resources([layer({"a": text, "b": "eu"})])[1][0].tree["data"] == {"a": text, "b": "eu"}
 
 
+@pytest.mark.parametrize("where", ["template", "default"])
+def test_a_template_or_a_default_that_holds_the_text_of_a_placeholder_is_rendered_as_it_is(where):
+    text = f"{MARK}0000x"
+    made = builder(f"data:\n  a: {{{{ values.a }}}}\n  c: {text if where == 'template' else '{{ values.b }}'}\n")
+    if where == "default":
+        made._schema.defaults()["b"] = text
+        made = Builder(made._inputs, ())
+
+    for own in ("eu", "us"):
+        assert made.resources([layer({"a": own})])[1][0].tree["data"] == {"a": own, "c": text}
+
+
 def test_only_the_last_shapes_are_kept():
     made = builder("data:\n  a: {{ values.a }}-{{ values.number }}\n")
 

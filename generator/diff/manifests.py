@@ -175,7 +175,7 @@ def _replaced(value: Result, spell: Callable[[str], str]) -> Result:
     elif isinstance(value, tuple):
         items = [_replaced(item, spell) for item in value]
         found = type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-    return found  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]  # a tree like the one that came in
 
 
 def _remembered(known: dict[bytes, Result], most: int, make: Callable[..., Result], *texts: str) -> Result:

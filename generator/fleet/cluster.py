@@ -78,6 +78,7 @@ def _connected(address: str) -> Any:
 
     def connect() -> None:
         try:
+            # Dask types few of its functions.
             outcome.append(_Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False))  # type: ignore[no-untyped-call]
         except Exception as error:  # noqa: BLE001  # ValueError, TypeError, OSError: whatever an address leads to
             outcome.append(error)
