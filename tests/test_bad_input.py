@@ -323,3 +323,26 @@ def _obey_permissions() -> None:
     if os.getuid() == 0:
         drop_from_bounding_set, dac_override = 24, 1  # linux/prctl.h, linux/capability.h
         assert ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override, 0, 0, 0) == 0
+
+
+class TestEnvironmentsBesideEachOther:
+    @pytest.mark.parametrize(
+        ("other", "file"),
+        [
+            ("Dev.YAML/eu", "helm/values/dev.yaml"),
+            ("dev.sha256/eu", ".inventory/manifests/dev.sha256"),
+        ],
+    )
+    def test_one_that_needs_a_folder_where_another_has_a_file(self, refused, other, file):
+        assert refused({f"overlays/{other}.yaml": "{}\n", "overlays/dev.yaml": "{}\n"}) == (
+            f"error: the environment '{other}' needs a folder where '{file}' belongs, on some system or on all\n"
+            "    hint: rename one of the two environments\n"
+        )
+
+    def test_a_variant_without_templates(self, refused, tiny):
+        schema = (tiny / "templates/values.schema.json").read_text().replace('["tiny"]', '["tiny", "tinny"]')
+        files = {"templates/values.schema.json": schema, "overlays/dev.yaml": "variant: tinny\n"}
+        assert refused(files, "dev") == (
+            "error: overlays/dev.yaml:1:1: variant: there are no templates of the variant 'tinny'\n"
+            "    hint: did you mean `tiny`?\n"
+        )
