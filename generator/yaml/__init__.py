@@ -9,9 +9,19 @@ ruamel.yaml's C parser is used for its events alone: building the values from th
 its own constructor.
 """
 
-from generator.yaml.places import key_locations
+from generator.yaml.places import Places, document_locations, key_locations
 from generator.yaml.printing import block
 from generator.yaml.reading import load, load_documents
 from generator.yaml.scalars import Scalar, is_string, scalar
 
-__all__ = ["Scalar", "block", "is_string", "key_locations", "load", "load_documents", "scalar"]
+__all__ = [
+    "Places",
+    "Scalar",
+    "block",
+    "document_locations",
+    "is_string",
+    "key_locations",
+    "load",
+    "load_documents",
+    "scalar",
+]

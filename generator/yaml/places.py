@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension without stubs
@@ -15,6 +16,7 @@ from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension wi
 )
 
 from generator.errors import Location, ValuePath
+from generator.yaml.scalars import meaning, tagged
 
 
 class _Place(NamedTuple):
@@ -23,6 +25,20 @@ class _Place(NamedTuple):
     line: int
     column: int
     inner: dict[str | int, _Place]
+    #: The event of a value that is written as a literal block.
+    literal: Any = None
+
+
+class Places(NamedTuple):
+    """Where the parts of one document stand.
+
+    ``keys`` locates every key and list item; the root is ``()``. ``blocks`` tells of each string that is written as a
+    literal block (``|``) the line of the file on which its first line stands, counted from 1, and how many columns
+    that block is indented.
+    """
+
+    keys: dict[ValuePath, Location]
+    blocks: dict[ValuePath, tuple[int, int]]
 
 
 def key_locations(text: str, source: str) -> dict[ValuePath, Location]:
@@ -34,9 +50,30 @@ def key_locations(text: str, source: str) -> dict[ValuePath, Location]:
     while (event := reader.next()) is not None:
         if type(event) is DocumentStartEvent:
             locations: dict[ValuePath, Location] = {}
-            _flatten(reader.place(reader.next()), (), source, locations)
+            for path, place in _flat(reader.place(reader.next()), ()):
+                locations[path] = Location(source, place.line + 1, place.column + 1)
             return locations
     return {}
+
+
+def document_locations(text: str, source: str) -> list[Places]:
+    """Give the places of each document that ``load_documents`` gives for a text, in the same order."""
+    reader = _PlaceReader(CParser(text))
+    lines = text.split("\n")
+    documents: list[Places] = []
+    while (event := reader.next()) is not None:
+        if type(event) is not DocumentStartEvent:
+            continue
+        reader.anchors = {}
+        root = reader.next()
+        places = Places({}, {})
+        for path, place in _flat(reader.place(root), ()):
+            places.keys[path] = Location(source, place.line + 1, place.column + 1)
+            if place.literal is not None and (indentation := _indentation(place.literal, lines)) is not None:
+                places.blocks[path] = (place.literal.start_mark.line + 2, indentation)
+        if not _is_null(root):
+            documents.append(places)
+    return documents
 
 
 class _PlaceReader:
@@ -49,7 +86,7 @@ class _PlaceReader:
     def place(self, event: Any) -> _Place:
         """Read one value."""
         mark = event.start_mark
-        return _Place(mark.line, mark.column, self.inner(event))
+        return _Place(mark.line, mark.column, self.inner(event), _literal(event))
 
     def inner(self, event: Any) -> dict[str | int, _Place]:
         """Read what a value holds."""
@@ -87,14 +124,44 @@ class _PlaceReader:
             else:
                 if event.anchor:
                     self.anchors[event.anchor] = {}
-                entries[event.value] = _Place(mark.line, mark.column, self.inner(self.next()))
+                value = self.next()
+                entries[event.value] = _Place(mark.line, mark.column, self.inner(value), _literal(value))
         for one in merged:
             for key, place in one.inner.items():
                 entries.setdefault(key, place)
         return entries
 
 
-def _flatten(place: _Place, path: ValuePath, source: str, locations: dict[ValuePath, Location]) -> None:
-    locations[path] = Location(source, place.line + 1, place.column + 1)
-    for part, inner in place.inner.items():
-        _flatten(inner, (*path, part), source, locations)
+def _flat(place: _Place, path: ValuePath) -> Iterator[tuple[ValuePath, _Place]]:
+    """Give a place and all that it holds, each with its path."""
+    pending = [(path, place)]
+    while pending:
+        path, place = pending.pop()
+        yield path, place
+        pending += [((*path, part), inner) for part, inner in place.inner.items()]
+
+
+def _literal(event: Any) -> Any:
+    return event if type(event) is ScalarEvent and event.style == "|" else None
+
+
+def _indentation(literal: Any, lines: list[str]) -> int | None:
+    """How far in a literal block stands: what its first written line has before its text.
+
+    None where that can't be told: the block is empty, or has line ends that only YAML 1.1 counts.
+    """
+    content = literal.value.lstrip("\n")
+    first = content.partition("\n")[0]
+    number = literal.start_mark.line + 1 + len(literal.value) - len(content)
+    written = lines[number].removesuffix("\r") if number < len(lines) else ""
+    margin = written[: len(written) - len(first)]
+    return len(margin) if first and written.endswith(first) and not margin.strip(" ") else None
+
+
+def _is_null(event: Any) -> bool:
+    """Whether a document holds nothing but a null, in any spelling."""
+    if type(event) is not ScalarEvent:
+        return False
+    if event.implicit[0]:
+        return meaning(event.value) is None
+    return event.tag not in {None, "!"} and tagged(event.tag, event.value) is None

@@ -1,0 +1,194 @@
+"""One tree out of a user's file, which knows where each of its parts stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from generator.errors import InputError, Location, ValuePath
+from generator.yaml import Places, document_locations, load, load_documents
+
+
+class Text:
+    """A YAML text that was read, with the places of what it holds, worked out when they are first asked for."""
+
+    __slots__ = ("_lines", "_places", "content", "source")
+
+    def __init__(self, content: str, source: str) -> None:
+        """Take the text, and the name under which the user knows it."""
+        self.content = content
+        self.source = source
+        self._places: list[Places] | None = None
+        self._lines: list[str] | None = None
+
+    def places(self, index: int) -> Places:
+        """Give the places of the document of this number, empty ones not counted."""
+        if self._places is None:
+            self._places = document_locations(self.content, self.source)
+        return self._places[index]
+
+    def line(self, number: int) -> str:
+        """Give a line without its end, counted from 1; "" where there is none."""
+        if self._lines is None:
+            self._lines = self.content.split("\n")
+        return self._lines[number - 1].removesuffix("\r") if 0 < number <= len(self._lines) else ""
+
+
+class Document:
+    """One Kubernetes object, one chart's values, or YAML that a string of another document holds.
+
+    ``tree`` is the value; it may share parts with other trees, so don't change it. ``source`` is the file's name as
+    the user knows it, ``text`` all of that file (of an embedded document: the string). ``index`` says which of the
+    text's documents this is, empty ones not counted; ``path`` where the tree stands in it: ``()`` or ``("items", 3)``.
+    ``outer`` is the document that holds this one in a string, and the string's path in that document's tree.
+
+    Two documents are the same only if they are one object.
+    """
+
+    __slots__ = ("_embedded", "index", "outer", "path", "shared", "tree")
+
+    def __init__(
+        self,
+        tree: dict[str, Any],
+        text: Text,
+        index: int = 0,
+        path: ValuePath = (),
+        outer: tuple[Document, ValuePath] | None = None,
+    ) -> None:
+        """Take a tree and where it comes from; most callers want `read` or `documents_of`."""
+        self.tree = tree
+        self.index = index
+        self.path = path
+        self.outer = outer
+        self.shared = text
+        self._embedded: dict[ValuePath, Document | None] = {}
+
+    @property
+    def source(self) -> str:
+        """The file's name as the user knows it; ``<stdin>`` for what was piped in."""
+        return self.shared.source
+
+    @property
+    def text(self) -> str:
+        """The whole text this was read from."""
+        return self.shared.content
+
+    @property
+    def api_version(self) -> str:
+        """``apps/v1``, say; "" where there is none."""
+        return self._string("apiVersion")
+
+    @property
+    def group(self) -> str:
+        """The API group: ``apps``, say; "" for the core one."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """``Deployment``, say; "" where there is none."""
+        return self._string("kind")
+
+    @property
+    def name(self) -> str:
+        """The object's name, or the beginning of the one it will be given; "" where it has neither."""
+        return self._string("metadata", "name") or self._string("metadata", "generateName")
+
+    @property
+    def namespace(self) -> str:
+        """The namespace; "" where none is named."""
+        return self._string("metadata", "namespace")
+
+    def __str__(self) -> str:
+        """``Deployment monitoring/prometheus``, as kubectl users write it."""
+        name = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {name}".strip() or self.source
+
+    def __repr__(self) -> str:
+        return f"<{self} in {self.source}>"
+
+    def get(self, *path: str | int) -> Any:
+        """Give the value at a path; None where there is none."""
+        value: Any = self.tree
+        for part in path:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
+    def locate(self, path: ValuePath = ()) -> Location:
+        """Say where a value stands in the file; of one that doesn't exist, where the nearest part above it does.
+
+        A part of an embedded document has a line of its own where the string is a literal block; else it is where the
+        string is.
+        """
+        keys = self.shared.places(self.index).keys
+        path = (*self.path, *path)
+        while path not in keys:
+            path = path[:-1]
+        found = keys[path]
+        return self._outward(found.line, found.column)
+
+    def line(self, number: int, path: ValuePath = ()) -> str:  # noqa: ARG002  # a built document needs the path
+        """Give a line, counted from 1, of the file that ``locate(path)`` names; "" where there is none."""
+        return self.outer[0].line(number, self.outer[1]) if self.outer else self.shared.line(number)
+
+    def embedded(self, path: ValuePath) -> Document | None:
+        """Give the one YAML document that a string holds, if it is a map; else None. The same object each time."""
+        if path not in self._embedded:
+            self._embedded[path] = self._embed(path)
+        return self._embedded[path]
+
+    def _embed(self, path: ValuePath) -> Document | None:
+        value = self.get(*path)
+        if not isinstance(value, str) or (":" not in value and "{" not in value):
+            return None
+        try:
+            tree = load(value, self.source)
+        except InputError:
+            return None
+        return Document(tree, Text(value, self.source), outer=(self, path)) if isinstance(tree, dict) else None
+
+    def _outward(self, line: int, column: int) -> Location:
+        """Turn a place in this document's text into one in the file."""
+        return (
+            self.outer[0].place_inside(self.outer[1], line, column)
+            if self.outer
+            else Location(self.source, line, column)
+        )
+
+    def place_inside(self, path: ValuePath, line: int, column: int) -> Location:
+        """Turn a place in the text that the string at ``path`` holds into one in the file."""
+        block = self.shared.places(self.index).blocks.get((*self.path, *path))
+        return self._outward(block[0] + line - 1, block[1] + column) if block else self.locate(path)
+
+    def _string(self, *path: str) -> str:
+        value = self.get(*path)
+        return value if isinstance(value, str) else ""
+
+
+def documents_of(text: str, source: str) -> list[Document]:
+    """Read the documents of a text that are maps; a list of Kubernetes objects gives its objects.
+
+    Raises:
+        InputError: the text isn't YAML or JSON that Kubernetes reads; every problem found.
+    """
+    shared = Text(text, source)
+    found: list[Document] = []
+    for index, tree in enumerate(load_documents(text, source)):
+        if isinstance(tree, dict):
+            found += objects_of(Document(tree, shared, index))
+    return found
+
+
+def objects_of(document: Document) -> list[Document]:
+    """Take a ``List`` of Kubernetes objects apart, lists in it too; any other document gives itself."""
+    items = document.tree.get("items")
+    if not document.kind.endswith("List") or not document.api_version or not isinstance(items, list):
+        return [document]
+    found: list[Document] = []
+    for number, item in enumerate(items):
+        if isinstance(item, dict):
+            found += objects_of(Document(item, document.shared, document.index, (*document.path, "items", number)))
+    return found
