@@ -1,0 +1,69 @@
+"""All rules over a setup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Severity
+from generator.doctor.silence import silenced
+from generator.errors import Problem
+from generator.monitoring import Setup
+
+
+class Diagnosis(NamedTuple):
+    """What was found, in the order in which to fix it, and what couldn't be judged."""
+
+    findings: tuple[Finding, ...]
+    #: Each with its place and the reason, and what to do to have it judged.
+    unjudged: tuple[Problem, ...]
+    #: How many findings comments in the files silence.
+    silenced: int
+
+    def worst(self) -> Severity | None:
+        """The worst severity of all; None where nothing was found."""
+        found = {finding.severity for finding in self.findings}
+        return next((severity for severity in SEVERITIES if severity in found), None)
+
+
+def examine(setup: Setup, rules: Iterable[str] | None = None) -> Diagnosis:
+    """Ask rules (all by default) about a setup.
+
+    Findings come in the order of `STAGES`, errors first in each, then by file and line.
+    """
+    import generator.doctor.rules  # noqa: F401  # registers them
+    from generator.doctor.unjudged import unjudged
+
+    chosen = RULES.values() if rules is None else [RULES[name] for name in rules]
+    findings: dict[tuple[str, int, tuple[object, ...], str], Finding] = {}
+    quiet = 0
+    for rule in chosen:
+        for found in rule.check(setup):
+            finding = Finding(
+                rule,
+                found.document,
+                found.path,
+                found.found,
+                found.fix,
+                found.severity or rule.severity,
+                found.resource or str(found.document),
+            )
+            key = (rule.id, id(found.document), found.path, found.found)
+            if key in findings:
+                continue
+            if silenced(finding):
+                quiet += 1
+            else:
+                findings[key] = finding
+    ordered = sorted(findings.values(), key=_order)
+    return Diagnosis(tuple(ordered), (*setup.notes, *unjudged(setup)), quiet)
+
+
+_STAGES = list(STAGES)
+_RANKS = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+
+
+def _order(finding: Finding) -> tuple[int, int, str, int, int, str]:
+    place = finding.location
+    stage = _STAGES.index(finding.rule.stage)
+    return stage, _RANKS[finding.severity], place.file, place.line or 0, place.column or 0, finding.rule.id

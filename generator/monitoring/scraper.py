@@ -1,0 +1,278 @@
+"""The Prometheus of a workload, of an operator's resource, or of a chart's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from generator.errors import ValuePath
+from generator.intake.document import Document
+from generator.monitoring.edits import Edit
+from generator.monitoring.pod import PodView, is_workload, workload_pod
+from generator.monitoring.versions import Version, image_name, image_version, parse_version
+
+#: The kinds of resources that an operator makes a scraper's pods of: API group, product, name of its container.
+OPERATED: Mapping[str, tuple[str, str, str]] = {
+    "Prometheus": ("monitoring.coreos.com", "prometheus", "prometheus"),
+    "PrometheusAgent": ("monitoring.coreos.com", "prometheus", "prometheus"),
+    "VMAgent": ("operator.victoriametrics.com", "vmagent", "vmagent"),
+}
+_PRODUCTS = {"prometheus": "prometheus", "vmagent": "vmagent"}
+_PROMETHEUS_FLAGS = ("--config.file", "--storage.tsdb", "--web.enable-lifecycle", "--storage.agent")
+_NOT_PROMETHEUS = ("reload", "exporter", "adapter", "operator", "alertmanager", "pushgateway", "thanos", "proxy")
+ANNOTATION_CONFIG = "proxy.istio.io/config"
+
+
+class Scraper:
+    """A program that scrapes, and its pod.
+
+    ``flavour`` is ``workload``, ``operator``, ``kube-prometheus-stack`` or ``prometheus-chart``. ``container`` is the
+    path of its container in the pod; ``product`` is ``prometheus``, ``vmagent``, or "" where it can't be told (then it
+    is a pod that has Istio certificates written for itself). ``resource`` is the path in the document of what an
+    operator reads (its ``spec``); None for workloads.
+    """
+
+    __slots__ = ("_version", "container", "document", "flavour", "name", "pod", "product", "resource")
+
+    def __init__(
+        self,
+        flavour: str,
+        document: Document,
+        pod: PodView,
+        container: ValuePath,
+        product: str,
+        *,
+        resource: ValuePath | None = None,
+        version: Version | None = None,
+        name: str = "",
+    ) -> None:
+        """Take its parts; ``version`` where something else than the image says it."""
+        self.flavour = flavour
+        self.document = document
+        self.pod = pod
+        self.container = container
+        self.product = product
+        self.resource = resource
+        self.name = name or document.name
+        self._version = version
+
+    def __str__(self) -> str:
+        """``StatefulSet monitoring/prometheus``."""
+        return str(self.document) if self.document.kind else f"the Prometheus of {self.flavour}"
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace, "" where none is named."""
+        return self.document.namespace
+
+    @property
+    def version(self) -> Version | None:
+        """The version of the program, None where nothing says it."""
+        return image_version(self.pod.get(*self.container, "image")) or self._version
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is a Pod, which can't be changed once it runs."""
+        return self.document.kind == "Pod"
+
+    def mount_edit(self, mount: Mapping[str, Any], comment: str = "") -> Edit:
+        """Say how to add a mount to its container."""
+        return self.pod.append((*self.container, "volumeMounts"), mount, comment)
+
+    def of_resource(self, *path: str | int) -> Any:
+        """Give what stands at a path of the operator's resource; None where nothing does, and for workloads."""
+        return None if self.resource is None else self.document.get(*self.resource, *path)
+
+
+def scraper_of(document: Document) -> Scraper | None:
+    """Find the scraper in a Kubernetes object; None where there is none."""
+    operated = OPERATED.get(document.kind)
+    if operated and document.group == operated[0]:
+        return operated_scraper(document, ("spec",), "operator", product=operated[1], container=operated[2])
+    return _workload_scraper(document) if is_workload(document) else None
+
+
+# --------------------------------------------------------------------------------------------------- workloads
+
+
+def _workload_scraper(document: Document) -> Scraper | None:
+    if document.kind in {"Job", "CronJob"}:
+        return None
+    pod = workload_pod(document)
+    ranked = [(_likeness(container), path, container) for path, container in pod.items("spec", "containers")]
+    best = max(ranked, key=lambda one: one[0], default=None)
+    if best and best[0] > 0:
+        return Scraper("workload", document, pod, best[1], _product(best[2]))
+    if _writes_certificates(pod):
+        reader = _first_reader(pod)
+        if reader:
+            return Scraper("workload", document, pod, reader, "")
+    return None
+
+
+def _likeness(container: Mapping[str, Any]) -> int:
+    """Say how much a container looks like Prometheus; 0 for one that isn't."""
+    image, name = image_name(container.get("image")), str(container.get("name") or "")
+    arguments = [str(part) for key in ("command", "args") for part in container.get(key) or () if part is not None]
+    if any(word in image for word in _NOT_PROMETHEUS):
+        return 0
+    if image in _PRODUCTS:
+        return 3
+    if any(flag in argument for argument in arguments for flag in _PROMETHEUS_FLAGS) and "prometheus" in " ".join(
+        [image, name, *arguments]
+    ):
+        return 2
+    return 1 if name in {"prometheus", "prometheus-server", "vmagent"} and not image else 0
+
+
+def _product(container: Mapping[str, Any]) -> str:
+    found = _PRODUCTS.get(image_name(container.get("image")))
+    return found or ("vmagent" if container.get("name") == "vmagent" else "prometheus")
+
+
+def _writes_certificates(pod: PodView) -> bool:
+    if "OUTPUT_CERTS" in pod.annotations.get(ANNOTATION_CONFIG, ""):
+        return True
+    return any(
+        item.get("name") == "OUTPUT_CERTS" for path, _ in pod.containers() for _, item in pod.items(*path, "env")
+    )
+
+
+def _first_reader(pod: PodView) -> ValuePath | None:
+    """Of a pod of an unknown program: the container that mounts what the proxy writes, or the first one."""
+    others = [path for path, item in pod.items("spec", "containers") if item.get("name") != "istio-proxy"]
+    readers = [path for path in others if any("cert" in mount.name for mount in pod.mounts(path))]
+    return next(iter(readers or others), None)
+
+
+# ------------------------------------------------------------------------------------------------- an operator's pods
+
+
+class _Made(NamedTuple):
+    """What an operator makes a pod of, with the place of each element."""
+
+    items: list[dict[str, Any]]
+    places: list[ValuePath]
+
+
+def operated_scraper(
+    document: Document, resource: ValuePath, flavour: str, *, product: str, container: str, name: str = ""
+) -> Scraper:
+    """Give the scraper that an operator makes of a resource; ``resource`` is the path of its spec.
+
+    The pod is as the Prometheus Operator makes it (operator ``pkg/prometheus/statefulset.go``): its own volumes and
+    containers, what ``volumes``, ``volumeMounts``, ``secrets`` and ``configMaps`` add, and ``containers`` laid over it.
+    """
+    spec = document.get(*resource)
+    spec = spec if isinstance(spec, dict) else {}
+    name = name or document.name
+    volumes, mounts = _mounted(spec, resource)
+    main: dict[str, Any] = {"name": container, "volumeMounts": mounts.items}
+    if isinstance(spec.get("image"), str):
+        main["image"] = spec["image"]
+    made = [main, {"name": "config-reloader"}]
+    containers = _laid_over(made, spec.get("containers"), (*resource, "containers"), resource)
+    init_path = (*resource, "initContainers")
+    init = _laid_over([{"name": "init-config-reloader"}], spec.get("initContainers"), init_path, resource)
+    metadata = _map(spec.get("podMetadata"))
+    labels = {**_operator_labels(document.kind, name), **_map(metadata.get("labels"))}
+    tree = {
+        "metadata": {"labels": labels, "annotations": _map(metadata.get("annotations"))},
+        "spec": {
+            "serviceAccountName": spec.get("serviceAccountName") or "default",
+            "containers": containers.items,
+            "initContainers": init.items,
+            "volumes": volumes.items,
+        },
+    }
+    origins: dict[ValuePath, ValuePath] = {
+        (): resource,
+        ("metadata",): (*resource, "podMetadata"),
+        ("spec", "containers", 0, "image"): (*resource, "image"),
+        ("spec", "serviceAccountName"): (*resource, "serviceAccountName"),
+        **_each(("spec", "volumes"), volumes),
+        **_each(("spec", "containers"), containers),
+        **_each(("spec", "initContainers"), init),
+    }
+    origins |= _each(("spec", "containers", 0, "volumeMounts"), mounts)
+    origins |= {  # where more of them go
+        ("spec", "volumes"): (*resource, "volumes"),
+        ("spec", "containers"): (*resource, "containers"),
+        ("spec", "initContainers"): (*resource, "initContainers"),
+        ("spec", "containers", 0, "volumeMounts"): (*resource, "volumeMounts"),
+    }
+    version = parse_version(spec.get("version"))
+    view = PodView(document, tree, origins)
+    return Scraper(
+        flavour, document, view, ("spec", "containers", 0), product, resource=resource, version=version, name=name
+    )
+
+
+def _each(prefix: ValuePath, made: _Made) -> dict[ValuePath, ValuePath]:
+    return {(*prefix, index): place for index, place in enumerate(made.places)}
+
+
+def _map(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _operator_labels(kind: str, name: str) -> dict[str, str]:
+    """The labels that the operator gives to the pods (operator ``pkg/prometheus/common.go``)."""
+    if kind == "VMAgent":
+        return {"app.kubernetes.io/name": "vmagent", "app.kubernetes.io/instance": name}
+    agent = kind == "PrometheusAgent"
+    return {
+        "app.kubernetes.io/name": "prometheus-agent" if agent else "prometheus",
+        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/managed-by": "prometheus-operator",
+        "operator.prometheus.io/name": name,
+        **({} if agent else {"prometheus": name}),
+    }
+
+
+def _mounted(spec: Mapping[str, Any], resource: ValuePath) -> tuple[_Made, _Made]:
+    """The pod's volumes and the mounts of its Prometheus, as far as the resource says them."""
+    volumes, mounts = _Made([], []), _Made([], [])
+    for made, key in ((volumes, "volumes"), (mounts, "volumeMounts")):
+        for index, item in _maps(spec.get(key)):
+            made.items.append(item)
+            made.places.append((*resource, key, index))
+    for key, source, field, folder in (
+        ("secrets", "secret", "secretName", "/etc/prometheus/secrets"),
+        ("configMaps", "configMap", "name", "/etc/prometheus/configmaps"),
+    ):
+        listed = spec.get(key)
+        for index, name in enumerate(listed if isinstance(listed, list) else []):
+            if isinstance(name, str):
+                volume = f"{source.lower()}-{name.replace('.', '-')}"
+                volumes.items.append({"name": volume, source: {field: name}})
+                mounts.items.append({"name": volume, "mountPath": f"{folder}/{name}", "readOnly": True})
+                volumes.places.append((*resource, key, index))
+                mounts.places.append((*resource, key, index))
+    return volumes, mounts
+
+
+def _maps(value: object) -> Iterator[tuple[int, dict[str, Any]]]:
+    for index, item in enumerate(value if isinstance(value, list) else []):
+        if isinstance(item, dict):
+            yield index, item
+
+
+def _laid_over(made: list[dict[str, Any]], listed: object, path: ValuePath, resource: ValuePath) -> _Made:
+    """Lay the containers that a resource lists over those that the operator makes, by name."""
+    items, places = [dict(item) for item in made], [resource for _ in made]
+    names = [item["name"] for item in items]
+    for index, item in _maps(listed):
+        if item.get("name") in names:
+            number = names.index(item["name"])
+            mounts = [*items[number].get("volumeMounts", []), *(item.get("volumeMounts") or [])]
+            items[number] = {**items[number], **item, **({"volumeMounts": mounts} if mounts else {})}
+            places[number] = (*path, index)
+        else:
+            items.append(item)
+            places.append((*path, index))
+            names.append(item.get("name"))
+    return _Made(items, places)
+
+
+__all__ = ["OPERATED", "Scraper", "operated_scraper", "scraper_of"]

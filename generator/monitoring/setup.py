@@ -1,0 +1,431 @@
+"""All that documents say of monitoring, put together: whose is what, what selects what, what can't be seen."""
+
+from __future__ import annotations
+
+import base64
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from generator.errors import InputError, Problem, ValuePath
+from generator.injection import Injection, Mesh, inject
+from generator.intake.document import Document, Text
+from generator.monitoring.charts import chart_of, scrapers_in_values, scrapes_in_values
+from generator.monitoring.pod import PodView, is_workload, workload_pod
+from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_of
+from generator.monitoring.scraper import Scraper, scraper_of
+from generator.monitoring.versions import Version
+from generator.yaml import load_documents
+
+
+class Settings(NamedTuple):
+    """What is known of the cluster beside the documents; ``*_given`` says that the user said so.
+
+    ``chart`` is the version of the chart that values files are for; None stands for the newest one known.
+    """
+
+    istio: Version = (1, 30, 3)
+    kubernetes: Version = (1, 33)
+    chart: Version | None = None
+    istio_given: bool = False
+    kubernetes_given: bool = False
+
+
+class Volume(NamedTuple):
+    """A volume of a pod after injection: its place in the view's pod (None: injection brings it), and what it is."""
+
+    path: ValuePath | None
+    name: str
+    tree: Mapping[str, Any]
+
+    @property
+    def source(self) -> str:
+        """``emptyDir``, ``secret``...; "" where it says none (which is an emptyDir)."""
+        return next((key for key in self.tree if key != "name"), "")
+
+    @property
+    def is_empty_dir(self) -> bool:
+        """Whether it is an emptyDir, on disk or in memory."""
+        return self.source in {"", "emptyDir"}
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it never touches the node's disk."""
+        found = self.tree.get("emptyDir")
+        return isinstance(found, Mapping) and found.get("medium") == "Memory"
+
+
+class Writer(NamedTuple):
+    """The proxy that writes certificates: where it says so, to which directory, and what is mounted there.
+
+    ``volume`` is the name of the volume that covers the directory, "" for none; ``inside`` the directory's path in that
+    volume ("" for its root). ``sub_path`` and ``read_only`` are the mount's.
+    """
+
+    container: Mapping[str, Any]
+    directory: str
+    volume: str
+    inside: str
+    sub_path: str
+    read_only: bool
+    injected: bool
+
+
+class Setup:
+    """Documents, and what is found in them. Built by `assemble`."""
+
+    def __init__(self, documents: Sequence[Document], values: Sequence[Document], settings: Settings) -> None:
+        """Take Kubernetes objects and charts' values."""
+        self.documents = tuple(documents)
+        self.values = tuple(values)
+        self.settings = settings
+        self.notes: list[Problem] = []
+        self._injections: dict[int, Injection] = {}
+
+    # ------------------------------------------------------------------------------------------ what there is
+
+    @cached_property
+    def scrapers(self) -> tuple[Scraper, ...]:
+        """Every program that scrapes, in the order of the documents."""
+        found = [scraper for document in self.documents if (scraper := scraper_of(document))]
+        for document in self.values:
+            found += scrapers_in_values(document, self.settings.chart)
+        return tuple(found)
+
+    @cached_property
+    def scrapes(self) -> tuple[Scrape, ...]:
+        """Every job, monitor endpoint and scrape class."""
+        found: list[Scrape] = []
+        for scraper in self.scrapers:
+            for document in self.configurations(scraper):
+                found += jobs_of(document, ("scrape_configs",), scraper)
+            for document, path in self._additional(scraper):
+                found += jobs_of(document, path, scraper)
+            if scraper.resource is not None:
+                found += classes_of(scraper.document, scraper.resource, scraper)
+        owned = {id(document) for scraper in self.scrapers for document in self.configurations(scraper)}
+        for document in self.documents:
+            if document.kind in MONITORS and document.group == "monitoring.coreos.com":
+                found += endpoints_of(document)
+            for inner in prometheus_configurations(document):
+                if id(inner) not in owned:
+                    found += jobs_of(inner, ("scrape_configs",), None)
+            if not document.kind and "scrape_configs" in document.tree:
+                found += jobs_of(document, ("scrape_configs",), None)
+        for document in self.values:
+            mine = [scraper for scraper in self.scrapers if scraper.document is document]
+            if chart_of(document) and mine:
+                found += scrapes_in_values(document, mine[0], self.settings.chart)
+        return tuple(found)
+
+    def of_kind(self, *kinds: str, group: str | None = None) -> list[Document]:
+        """The Kubernetes objects of some kinds, and of an API group where one is given."""
+        return [
+            document
+            for document in self.documents
+            if document.kind in kinds and (group is None or document.group == group)
+        ]
+
+    @cached_property
+    def workloads(self) -> tuple[tuple[Document, PodView], ...]:
+        """Everything that makes pods, scrapers too, but for what operators and charts make."""
+        return tuple((document, workload_pod(document)) for document in self.documents if is_workload(document))
+
+    # -------------------------------------------------------------------------------- what a scraper is run with
+
+    def mesh_of(self, namespace: str) -> Mesh:
+        """What injection into a namespace depends on, as far as the documents say it."""
+        enabled: bool | None = None
+        revision = ""
+        for document in self.of_kind("Namespace"):
+            if document.name == namespace:
+                labels = document.get("metadata", "labels")
+                labels = labels if isinstance(labels, dict) else {}
+                enabled = labels.get("istio-injection") == "enabled" or bool(labels.get("istio.io/rev"))
+                revision = str(labels.get("istio.io/rev") or "")
+        settings = self.settings
+        return Mesh(
+            istio_version=settings.istio[:2],  # type: ignore[arg-type]  # two numbers, by option or default
+            kubernetes_version=settings.kubernetes[:2],  # type: ignore[arg-type]
+            namespace_injection=enabled,
+            namespace_revision=revision,
+        )
+
+    def injection(self, scraper: Scraper) -> Injection:
+        """Give what Istio's webhook makes of a scraper's pod; worked out once."""
+        key = id(scraper)
+        if key not in self._injections:
+            self._injections[key] = inject(scraper.pod.tree, scraper.namespace, self.mesh_of(scraper.namespace))
+        return self._injections[key]
+
+    def wants_injection(self, scraper: Scraper) -> bool:
+        """Whether the pod says something that only an injected proxy understands."""
+        annotations = scraper.pod.annotations
+        return "OUTPUT_CERTS" in annotations.get("proxy.istio.io/config", "") or (
+            "sidecar.istio.io/userVolumeMount" in annotations
+        )
+
+    def volumes(self, scraper: Scraper) -> dict[str, Volume]:
+        """The pod's volumes after injection, by name."""
+        found: dict[str, Volume] = {}
+        stated = {item.get("name"): path for path, item in scraper.pod.volumes()}
+        listed = self.pod_after(scraper).get("spec", {}).get("volumes") or []
+        for tree in listed:
+            name = tree.get("name")
+            if isinstance(name, str):
+                found.setdefault(name, Volume(stated.get(name), name, tree))
+        return found
+
+    def pod_after(self, scraper: Scraper) -> Mapping[str, Any]:
+        """The pod as it runs. One that may be injected, and asks for it, is taken to be."""
+        injection = self.injection(scraper)
+        if not injection.injected and not injection.certain and self.wants_injection(scraper):
+            mesh = self.mesh_of(scraper.namespace)._replace(namespace_injection=True)
+            injection = inject(scraper.pod.tree, scraper.namespace, mesh)
+        return injection.pod
+
+    def writer(self, scraper: Scraper) -> Writer | None:
+        """Give the proxy that writes certificates into the pod; None where nothing does."""
+        from generator.injection import output_certs, proxy_container
+
+        pod = self.pod_after(scraper)
+        proxy = proxy_container(pod)
+        if proxy is None:
+            return None
+        directory = output_certs(proxy)
+        if not directory:
+            return None
+        stated = {item.get("name") for _, item in scraper.pod.containers()}
+        manual = any(
+            item.get("name") == "OUTPUT_CERTS"
+            for path, container in scraper.pod.containers()
+            if container.get("name") == proxy.get("name")
+            for _, item in scraper.pod.items(*path, "env")
+        )
+        covering = covering_mount(proxy, directory)
+        mount = covering or {}
+        inside = relative(directory, str(mount["mountPath"])) if covering else ""
+        return Writer(
+            proxy,
+            directory,
+            str(mount.get("name") or ""),
+            inside,
+            str(mount.get("subPath") or mount.get("subPathExpr") or ""),
+            mount.get("readOnly") is True,
+            injected=not (manual and proxy.get("name") in stated and proxy.get("image") not in {None, "auto"}),
+        )
+
+    def read_directories(self, scraper: Scraper) -> list[str]:
+        """Where the scraper's container finds what the proxy writes, sorted; empty where it doesn't."""
+        writer = self.writer(scraper)
+        if writer is None or not writer.volume:
+            return []
+        return sorted(
+            posixpath.normpath(posixpath.join(mount.directory, writer.inside))
+            for mount in scraper.pod.mounts(scraper.container)
+            if mount.name == writer.volume and not mount.sub_path
+        )
+
+    # -------------------------------------------------------------------------------- what a scraper is given
+
+    def configurations(self, scraper: Scraper) -> list[Document]:
+        """The prometheus.yml of a workload, where its ConfigMap or Secret is among the documents."""
+        if scraper.flavour != "workload":
+            return []
+        wanted = posixpath.basename(self.configuration_file(scraper)) or "prometheus.yml"
+        found: list[Document] = []
+        for kind, name in self._sources(scraper):
+            for document in self.of_kind(kind, group=""):
+                if document.name == name and same_namespace(document.namespace, scraper.namespace):
+                    inner = list(prometheus_configurations(document))
+                    named = [one for one in inner if one.outer and one.outer[1][-1] == wanted]
+                    found += named or inner
+        return found
+
+    def configuration_file(self, scraper: Scraper) -> str:
+        """The file that a workload's Prometheus is told to read."""
+        container = scraper.pod.get(*scraper.container)
+        arguments = [str(part) for key in ("command", "args") for part in (container.get(key) or ())]
+        for index, argument in enumerate(arguments):
+            flag, _, value = argument.strip().partition("=")
+            if flag.lstrip("-") in {"config.file", "promscrape.config"}:
+                return value or (arguments[index + 1] if index + 1 < len(arguments) else "")
+        return "/etc/prometheus/prometheus.yml"
+
+    def _sources(self, scraper: Scraper) -> Iterator[tuple[str, str]]:
+        """The ConfigMaps and Secrets that the pod mounts."""
+        for _, volume in scraper.pod.volumes():
+            sources = [volume, *((volume.get("projected") or {}).get("sources") or [])]
+            for source in sources:
+                for key, kind, field in (
+                    ("configMap", "ConfigMap", "name"),
+                    ("secret", "Secret", "secretName"),
+                    ("secret", "Secret", "name"),
+                ):
+                    if isinstance(source, dict) and isinstance(source.get(key), dict):
+                        name = source[key].get(field)
+                        if isinstance(name, str):
+                            yield kind, name
+
+    def _additional(self, scraper: Scraper) -> Iterator[tuple[Document, ValuePath]]:
+        """The jobs of ``additionalScrapeConfigs``, where the Secret is among the documents."""
+        reference = scraper.of_resource("additionalScrapeConfigs")
+        if not isinstance(reference, dict):
+            return
+        for secret in self.of_kind("Secret", group=""):
+            if secret.name == reference.get("name") and same_namespace(secret.namespace, scraper.namespace):
+                inner = _list_in_secret(secret, str(reference.get("key") or ""))
+                if inner is not None:
+                    yield inner, ("scrape_configs",)
+
+    def scrapes_of(self, scraper: Scraper) -> list[Scrape]:
+        """The jobs and scrape classes that are a scraper's, and the monitors that it may select."""
+        return [
+            scrape
+            for scrape in self.scrapes
+            if scrape.scraper is scraper or (scrape.kind in MONITORS and scraper in self.selected_by(scrape))
+        ]
+
+    def selected_by(self, scrape: Scrape) -> list[Scraper]:
+        """The scrapers that take up a monitor: their selectors fit its labels, as far as namespaces are known."""
+        if scrape.scraper is not None:
+            return [scrape.scraper]
+        return [scraper for scraper in self.scrapers if _selects(scraper, scrape.document)]
+
+
+def assemble(documents: Sequence[Document], values: Sequence[Document] = (), settings: Settings = Settings()) -> Setup:  # noqa: B008  # it is immutable
+    """Put together what Kubernetes objects and charts' values say of monitoring."""
+    return Setup(documents, values, settings)
+
+
+# ------------------------------------------------------------------------------------------------------- helpers
+
+
+def same_namespace(one: str, other: str) -> bool:
+    """Say whether two namespaces may be the same: one that isn't named may be any."""
+    return not one or not other or one == other
+
+
+def matches_labels(selector: object, labels: Mapping[str, str]) -> bool:
+    """Say whether a label selector (``matchLabels``, ``matchExpressions``) fits; an empty one fits everything."""
+    if not isinstance(selector, Mapping):
+        return False
+    wanted = selector.get("matchLabels") or {}
+    if isinstance(wanted, Mapping) and any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    expressions = selector.get("matchExpressions") or []
+    return all(_fits(rule, labels) for rule in expressions if isinstance(rule, Mapping))
+
+
+def _fits(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, values = rule.get("key"), rule.get("values") or []
+    present = key in labels
+    match rule.get("operator"):
+        case "In":
+            return present and labels[str(key)] in values
+        case "NotIn":
+            return not present or labels[str(key)] not in values
+        case "Exists":
+            return present
+        case "DoesNotExist":
+            return not present
+    return False
+
+
+_SELECTORS = {
+    "ServiceMonitor": "serviceMonitorSelector",
+    "PodMonitor": "podMonitorSelector",
+    "Probe": "probeSelector",
+    "ScrapeConfig": "scrapeConfigSelector",
+}
+
+
+def _selects(scraper: Scraper, monitor: Document) -> bool:
+    key = _SELECTORS.get(monitor.kind)
+    if scraper.resource is None or key is None:
+        return False
+    if scraper.of_resource("selectAllByDefault") is True:
+        return True
+    selector = scraper.of_resource(key)
+    if scraper.flavour == "kube-prometheus-stack" and not selector:
+        return True
+    labels = monitor.get("metadata", "labels")
+    if not matches_labels(selector, labels if isinstance(labels, dict) else {}):
+        return False
+    namespaces = scraper.of_resource(key.replace("Selector", "NamespaceSelector"))
+    return isinstance(namespaces, dict) or same_namespace(scraper.namespace, monitor.namespace)
+
+
+def covering_mount(container: Mapping[str, Any], directory: str) -> Mapping[str, Any] | None:
+    """Give the mount of a container in which a directory lies: the deepest one; None where there is none."""
+    best: Mapping[str, Any] | None = None
+    for mount in container.get("volumeMounts") or ():
+        place = mount.get("mountPath") if isinstance(mount, Mapping) else None
+        if not isinstance(place, str) or not is_inside(directory, place):
+            continue
+        if best is None or len(posixpath.normpath(place)) > len(posixpath.normpath(str(best["mountPath"]))):
+            best = mount
+    return best
+
+
+def is_inside(path: str, directory: str) -> bool:
+    """Say whether a path is a directory, or something in it."""
+    path, directory = posixpath.normpath(path), posixpath.normpath(directory)
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def relative(path: str, directory: str) -> str:
+    """Give the path within a directory, "" for the directory itself."""
+    found = posixpath.relpath(posixpath.normpath(path), posixpath.normpath(directory))
+    return "" if found == "." else found
+
+
+def prometheus_configurations(document: Document) -> Iterator[Document]:
+    """The prometheus.yml files that a ConfigMap or a Secret holds."""
+    if document.kind not in {"ConfigMap", "Secret"} or document.group:
+        return
+    for field in ("data", "stringData"):
+        entries = document.get(field)
+        for key in entries if isinstance(entries, dict) else ():
+            inner = document.embedded((field, key)) if not (document.kind == "Secret" and field == "data") else None
+            if inner is None and document.kind == "Secret" and field == "data":
+                inner = _decoded(document, (field, key))
+            if inner is not None and isinstance(inner.tree.get("scrape_configs"), list):
+                yield inner
+
+
+def _decoded(document: Document, path: ValuePath) -> Document | None:
+    """Read the one YAML document that a Secret holds in base64, if it is a map."""
+    text = _text_in_base64(document.get(*path))
+    found = _values_of(text, document.source) if ":" in text else []
+    return Document(found[0], Text(text, document.source), outer=(document, path)) if _is_one_map(found) else None
+
+
+def _list_in_secret(secret: Document, key: str) -> Document | None:
+    """Read the list of jobs in a Secret as if it stood under ``scrape_configs``; None where it can't be read."""
+    plain = secret.get("stringData", key)
+    field = "stringData" if isinstance(plain, str) else "data"
+    text = plain if isinstance(plain, str) else _text_in_base64(secret.get("data", key))
+    found = _values_of(text, secret.source)
+    if len(found) != 1 or not isinstance(found[0], list):
+        return None
+    return Document({"scrape_configs": found[0]}, Text(text, secret.source), outer=(secret, (field, key)))
+
+
+def _is_one_map(found: list[Any]) -> bool:
+    return len(found) == 1 and isinstance(found[0], dict)
+
+
+def _text_in_base64(value: object) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode() if isinstance(value, str) else ""
+    except ValueError:
+        return ""
+
+
+def _values_of(text: str, source: str) -> list[Any]:
+    try:
+        return load_documents(text, source)
+    except InputError:  # what is no YAML holds no job
+        return []
