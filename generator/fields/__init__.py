@@ -1,7 +1,7 @@
 """Fields that don't exist: misspelt, in the wrong place, or holding the wrong sort of value.
 
-The API server drops or refuses them, Prometheus refuses them, and metrics are lost. Only what is certain is told: a field
-that our table doesn't know and that resembles none of it may be newer than the table.
+The API server drops or refuses them, Prometheus refuses them, and metrics are lost. Only what is certain is told: a
+field that our table doesn't know and that resembles none of it may be newer than the table.
 
     table       the known fields, read from the texts beside it
     types       which sorts of values are refused where another one is wanted
@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from generator.errors import ValuePath
 from generator.fields.found import Unknown
 
 __all__ = [
@@ -29,12 +28,13 @@ __all__ = [
 ]
 
 # What the chart kube-prometheus-stack has in `prometheusSpec` in a form of its own, beside the resource's fields.
-_OF_CHART = frozenset(
-    "image thanosImage podAntiAffinity podAntiAffinityTopologyKey storageSpec additionalScrapeConfigs "
-    "additionalScrapeConfigsSecret additionalAlertManagerConfigs additionalAlertManagerConfigsSecret "
-    "additionalAlertRelabelConfigs additionalAlertRelabelConfigsSecret additionalPrometheusSecretsAnnotations "
-    "additionalRemoteRead additionalRemoteWrite ignoreNamespaceSelectors".split()
-)
+_CHART_FIELDS = """
+    image thanosImage podAntiAffinity podAntiAffinityTopologyKey storageSpec additionalScrapeConfigs
+    additionalScrapeConfigsSecret additionalAlertManagerConfigs additionalAlertManagerConfigsSecret
+    additionalAlertRelabelConfigs additionalAlertRelabelConfigsSecret additionalPrometheusSecretsAnnotations
+    additionalRemoteRead additionalRemoteWrite ignoreNamespaceSelectors
+"""
+_OF_CHART = frozenset(_CHART_FIELDS.split())
 
 
 def unknown_fields(tree: Mapping[str, Any]) -> list[Unknown]:
@@ -92,8 +92,3 @@ def _walked(tree: Mapping[str, Any], text: str, kind: str, passed: frozenset[str
     from generator.fields.walk import walked
 
     return walked(tree, table_of(text), kind, passed)
-
-
-def at(path: ValuePath, found: list[Unknown]) -> list[Unknown]:
-    """Give findings with paths that begin further up, at the root of the tree that holds what was looked at."""
-    return [unknown._replace(path=(*path, *unknown.path)) for unknown in found]

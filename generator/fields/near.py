@@ -37,10 +37,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     best, ratio = "", 0.0
     for other in names:
+        if _cut(name, other):
+            return other
         matcher = SequenceMatcher(None, plain(name), plain(other))
         if matcher.quick_ratio() >= WHOLE and matcher.ratio() > max(ratio, WHOLE) and _slip(name, other):
             best, ratio = other, matcher.ratio()
     return best
+
+
+def _cut(name: str, other: str) -> bool:
+    """Tell whether a name lost its first letters when it was copied: ``iVersion``."""
+    return len(name) > 2 and other.endswith(name) and len(other) - len(name) <= 2
 
 
 def _slip(name: str, other: str) -> bool:

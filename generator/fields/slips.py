@@ -1,7 +1,7 @@
 """What is meant by a field that doesn't exist where it stands.
 
-Nothing is said of a field that is merely unknown: it may be newer than our table. These are slips: another spelling, the
-word that another format has for it, a place one level too deep or too shallow, a path to a file where the operator
+Nothing is said of a field that is merely unknown: it may be newer than our table. These are slips: another spelling,
+the word that another format has for it, a place one level too deep or too shallow, a path to a file where the operator
 takes none.
 """
 
@@ -14,31 +14,44 @@ from generator.errors import ValuePath
 from generator.fields.near import nearest, same_letters
 from generator.fields.table import PROMETHEUS_YML, Fields, Table
 
-# Words of one format for which another one has its own, and where they are often met: (as written, as meant).
+# As written, and as meant where the map has no such field: words of prometheus.yml in resources and the reverse,
+# of one resource in another, and of the command line.
 _OTHER_WORDS = (
     ("relabelConfigs", "relabelings"),
     ("relabelings", "relabel_configs"),
     ("metricRelabelConfigs", "metricRelabelings"),
     ("metricRelabelings", "metric_relabel_configs"),
     ("metricsPath", "path"),
+    ("path", "metricsPath"),
+    ("path", "metrics_path"),
     ("scrapeInterval", "interval"),
+    ("interval", "scrapeInterval"),
     ("interval", "scrape_interval"),
     ("podMetricsEndpoints", "endpoints"),
     ("endpoints", "podMetricsEndpoints"),
     ("matchLabels", "labels"),
+    ("labels", "matchLabels"),
     ("matchNames", "names"),
-    ("tlsConfig", "tls_config"),
+    ("names", "matchNames"),
+    ("workloadSelector", "selector"),
+    ("selector", "workloadSelector"),
+    ("name", "secretName"),
+    ("name", "job_name"),
+    ("environment", "env"),
+    ("arguments", "args"),
+    ("cmd", "command"),
 )
 
 # Names that so many maps have that a newer Kubernetes or operator may well add one of them to yet another map.
-_COMMON = frozenset(
-    "name namespace labels annotations resources type key value values port ports path scheme status enabled mode host "
-    "hosts url version config selector timeout interval metadata spec items image args command role limits requests "
-    "optional operator from to kind apiVersion group groups config scope source sources target targets "
-    "matchLabelKeys mismatchLabelKeys restartPolicy resizePolicy users user".split()
-)
+_COMMON_NAMES = """
+    name namespace labels annotations resources type key value values port ports path scheme status enabled mode host
+    hosts url version config selector timeout interval metadata spec items image args command role limits requests
+    optional operator from to kind apiVersion group groups scope source sources target targets matchLabelKeys
+    mismatchLabelKeys restartPolicy resizePolicy user users
+"""
+_COMMON = frozenset(_COMMON_NAMES.split())
 
-_TLS_FILES = {"cafile": "caFile", "certfile": "certFile", "keyfile": "keyFile"}
+_TLS_FILES = frozenset(("cafile", "certfile", "keyfile"))
 _SAFE_TLS = frozenset(("ca", "cert", "keySecret"))
 
 
@@ -64,8 +77,9 @@ def meant(field: str, level: Level, table: Table) -> Meant | None:
         return None
     return (
         _same_letters(field, level.fields, table)
-        or _file_path(field, level.fields)
+        or _file_path(field, level.fields, table)
         or _of_another_format(field, level.fields)
+        or _of_metadata(field, level)
         or _deeper(field, level, table)
         or _higher(field, level)
         or _slip(field, level.fields)
@@ -83,16 +97,32 @@ def _same_letters(field: str, fields: Fields, table: Table) -> Meant | None:
     return Meant(right, f"{right}: upper and lower case matter")
 
 
-def _file_path(field: str, fields: Fields) -> Meant | None:
-    """Find a path where the operator takes Secrets and ConfigMaps alone (its SafeTLSConfig)."""
-    path = _TLS_FILES.get(field.replace("_", "").lower())
-    if path is None or not fields.keys() >= _SAFE_TLS or path in fields:
+def _file_path(field: str, fields: Fields, table: Table) -> Meant | None:
+    """Find a path where the operator takes Secrets and ConfigMaps alone (SafeTLSConfig of its pkg/apis)."""
+    if field.replace("_", "").lower() not in _TLS_FILES:
+        return None
+    if not _is_safe_tls(fields) and not _is_safe_tls(table.below(fields.get("tlsConfig", ""))[1] or {}):
         return None
     return Meant(
         "",
-        "ca, cert or keySecret, which name a Secret or ConfigMap: paths of files are not allowed here; "
-        "a scrape class of the Prometheus resource, or a ServiceMonitor, may have them",
+        "ca, cert or keySecret in tlsConfig, which name a Secret or ConfigMap: paths of files are not allowed here; "
+        "a scrape class of the Prometheus resource may have them, and an endpoint of a ServiceMonitor",
     )
+
+
+def _is_safe_tls(fields: Fields) -> bool:
+    return fields.keys() >= _SAFE_TLS and "caFile" not in fields
+
+
+def _of_metadata(field: str, level: Level) -> Meant | None:
+    """Find labels and annotations beside a pod's metadata, or in its spec."""
+    if field not in {"labels", "annotations"}:
+        return None
+    if level.fields.get("metadata") == "ObjectMeta":
+        return Meant(field, f"{field} one level deeper, in metadata")
+    if level.above.get("metadata") == "ObjectMeta" and "containers" in level.fields:
+        return Meant(field, f"{field} in metadata, beside {level.path[-1]}")
+    return None
 
 
 def _of_another_format(field: str, fields: Fields) -> Meant | None:
@@ -109,12 +139,13 @@ def _deeper(field: str, level: Level, table: Table) -> Meant | None:
     places: list[tuple[int, str, str, str]] = []
     for beside, value in level.fields.items():
         way, fields = table.below(value)
-        if way != "{}" and fields and (right := field if field in fields else same_letters(field, fields)):
-            places.append((_likely(level.map, beside), beside, way, right))
-    places.sort(key=lambda place: place[0])
+        right = "" if way == "{}" or not fields else field if field in fields else same_letters(field, fields)
+        if right and (way == "" or beside in level.map):
+            places.append((_likely(level.map, beside), right, beside, way))
+    places.sort()
     if not places or (len(places) > 1 and places[0][0] == places[1][0]):
         return None
-    rank, beside, way, right = places[0]
+    rank, right, beside, way = places[0]
     empty = ", which is empty here" if rank == 0 else ""
     return Meant(right, f"{right} one level deeper, in {'an item of ' if way else ''}{beside}{empty}")
 

@@ -22,7 +22,6 @@ from functools import cache
 
 Fields = Mapping[str, str]
 
-SCALARS = frozenset(("string", "boolean", "integer", "number", "scalar"))
 PROMETHEUS_YML = "prometheus"
 
 # Deployments and the like were kinds of this group until Kubernetes 1.16; their fields were nearly those of today.

@@ -1,8 +1,8 @@
 """Which sorts of values are refused where another one is wanted.
 
 The API server decodes JSON, which turns no number into a string and no string into a number; Prometheus decodes YAML,
-which does the former but not the latter. A string that is neither a number nor a boolean in quotes is left alone: it may
-be a placeholder that something fills in later.
+which does the former but not the latter. A string that is neither a number nor a boolean in quotes is left alone: it
+may be a placeholder that something fills in later.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def misfit(value: Any, kind: str) -> tuple[str, str] | None:
     if kind.startswith("[]"):
         return None if isinstance(value, list) else (described(value), "a list")
     if kind in _SCALARS:
-        expected = "a single value" if isinstance(value, (dict, list)) and kind == "scalar" else _SCALARS[kind](value)
+        expected = _SCALARS[kind](value)
         return (described(value), expected) if expected else None
     return None if isinstance(value, dict) else (described(value), "a map")
 
@@ -48,8 +48,8 @@ def _number(value: Any) -> str:
     return "" if isinstance(value, (int, float)) and not isinstance(value, bool) else "a number"
 
 
-def _scalar(_value: Any) -> str:
-    return ""
+def _scalar(value: Any) -> str:
+    return "a single value" if isinstance(value, (dict, list)) else ""
 
 
 _SCALARS = {"string": _string, "boolean": _boolean, "integer": _number, "number": _number, "scalar": _scalar}
