@@ -375,6 +375,11 @@ def is_inside(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
+def same_directory(one: str, other: str) -> bool:
+    """Say whether two paths name one directory, whatever slashes they end in."""
+    return posixpath.normpath(one) == posixpath.normpath(other)
+
+
 def relative(path: str, directory: str) -> str:
     """Give the path within a directory, "" for the directory itself."""
     found = posixpath.relpath(posixpath.normpath(path), posixpath.normpath(directory))

@@ -1,0 +1,278 @@
+"""What brings a scraper's pod to the pattern: an injected proxy writes certificates, the scraper reads them."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from generator.errors import ValuePath
+from generator.monitoring.edits import REMOVE, Edit
+from generator.monitoring.scraper import Scraper
+from generator.monitoring.setup import Setup, Volume, is_inside, same_directory
+from generator.yaml import block
+
+INJECT = "sidecar.istio.io/inject"
+CONFIG = "proxy.istio.io/config"
+USER_VOLUME_MOUNT = "sidecar.istio.io/userVolumeMount"
+NOTHING_INTERCEPTED = {
+    "traffic.sidecar.istio.io/includeInboundPorts": "",
+    "traffic.sidecar.istio.io/includeOutboundIPRanges": "",
+}
+# Injectors of Istio 1.5 to 1.8 take volumes of these names out of the pod.
+_REMOVED_VOLUMES = {"istio-certs", "istio-envoy"}
+_REMOVED_BEFORE = (1, 9)
+_LEGACY_PREFIX = "istio."
+
+
+class Pattern(NamedTuple):
+    """What is added to a pod. The defaults are those of the templates, as a test checks."""
+
+    labels: Mapping[str, str] = {INJECT: "true", "security.istio.io/tlsMode": "disabled"}
+    annotations: Mapping[str, str] = {
+        **NOTHING_INTERCEPTED,
+        "sidecar.istio.io/rewriteAppHTTPProbers": "false",
+        "prometheus.istio.io/merge-metrics": "false",
+    }
+    #: Of ``proxy.istio.io/config``, but for where the certificates go.
+    config: Mapping[str, Any] = {"holdApplicationUntilProxyStarts": True}
+    directory: str = "/etc/istio-output-certs"
+    mount_path: str = "/etc/prom-certs"
+    volume: str = "istio-workload-certs"
+    #: Containers laid over the injected ones (a certificate-only proxy's).
+    containers: tuple[Mapping[str, Any], ...] = ()
+
+
+DEFAULT = Pattern()
+
+
+def legacy_volumes(scraper: Scraper) -> Iterator[tuple[ValuePath, str, str]]:
+    """The pod's volumes that hold a secret of Citadel's: path in the pod, name, and the secret's name.
+
+    Such a secret was named ``istio.<serviceaccount>``; nothing has made or renewed one since Istio 1.6.
+    """
+    for path, volume in scraper.pod.volumes():
+        sources = [volume, *_projected(volume)]
+        for source in sources:
+            secret = source.get("secret")
+            name = (secret.get("secretName") or secret.get("name")) if isinstance(secret, Mapping) else None
+            if isinstance(name, str) and is_legacy_secret(name):
+                yield path, str(volume.get("name") or ""), name
+                break
+
+
+def is_legacy_secret(name: str) -> bool:
+    """Say whether a secret is named as Citadel named them: ``istio.default``, ``istio.prometheus``."""
+    return name.startswith(_LEGACY_PREFIX) and len(name) > len(_LEGACY_PREFIX)
+
+
+def _projected(volume: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    projected = volume.get("projected")
+    sources = projected.get("sources") if isinstance(projected, Mapping) else None
+    return [source for source in sources if isinstance(source, Mapping)] if isinstance(sources, list) else []
+
+
+def pattern_edits(setup: Setup, scraper: Scraper, pattern: Pattern = DEFAULT) -> tuple[Edit, ...]:
+    """Give the edits that bring a scraper's pod to the pattern, in order; none where it is there already.
+
+    Every volume, mount, container, label and annotation that the pattern doesn't speak of stays. Where certificates
+    are mounted already (from the secret of old, or a volume that nobody writes to), they stay where jobs look for them.
+    """
+    return tuple(_Work(setup, scraper, pattern).edits())
+
+
+class _Work:
+    """One scraper's way to the pattern."""
+
+    def __init__(self, setup: Setup, scraper: Scraper, pattern: Pattern) -> None:
+        self.setup = setup
+        self.scraper = scraper
+        self.pattern = pattern
+        self.pod = scraper.pod
+        self.writer = setup.writer(scraper)
+        self.volumes = setup.volumes(scraper)
+
+    def edits(self) -> Iterator[Edit]:
+        """All of them."""
+        by_hand = self.writer is not None and not self.writer.injected
+        if by_hand:
+            yield from self.volume_edits(self.writer.volume if self.writer else "")
+            return
+        yield from self.label_edits()
+        yield from self.annotation_edits()
+        volume = self.volume_name()
+        yield from self.config_edits()
+        yield from self.mount_annotation_edits(volume)
+        yield from self.volume_edits(volume)
+        yield from self.container_edits()
+
+    # ------------------------------------------------------------------------------------- labels and annotations
+
+    def label_edits(self) -> Iterator[Edit]:
+        """Have the webhook inject the pod."""
+        for key, value in self.pattern.labels.items():
+            found = self.pod.labels.get(key)
+            if found is None or (key == INJECT and found != value):
+                yield self.pod.set(("metadata", "labels", key), value)
+        if self.pod.annotations.get(INJECT, "true") != "true":
+            yield self.pod.set(("metadata", "annotations", INJECT), "true")
+
+    def annotation_edits(self) -> Iterator[Edit]:
+        """Have nothing intercepted, and what else the pattern says."""
+        annotations = self.pod.annotations
+        for key, value in self.pattern.annotations.items():
+            if annotations.get(key) == value:
+                continue
+            if key in NOTHING_INTERCEPTED:
+                if not self.is_off(key):
+                    yield self.pod.set(("metadata", "annotations", key), value)
+            elif key not in annotations:
+                yield self.pod.set(("metadata", "annotations", key), value)
+
+    def is_off(self, key: str) -> bool:
+        """Whether interception is off already, by another form."""
+        from generator.injection import intercepts
+
+        found = intercepts(self.setup.pod_after(self.scraper))
+        if not self.setup.wants_injection(self.scraper):
+            return False
+        return not (found.inbound if "Inbound" in key else found.outbound_v4 or found.outbound_v6)
+
+    def directory(self) -> str:
+        """Where the agent is to write: where it is told to already, if that can work."""
+        found = self.writer.directory if self.writer else ""
+        usable = posixpath.isabs(found) and posixpath.normpath(found) != "/etc/certs"
+        return found if usable else self.pattern.directory
+
+    def config_edits(self) -> Iterator[Edit]:
+        """Have the agent write certificates."""
+        place = ("metadata", "annotations", CONFIG)
+        path = self.pod.where(*place)
+        inner = self.pod.document.embedded(path)
+        wanted = {**self.pattern.config, "proxyMetadata": {"OUTPUT_CERTS": self.directory()}}
+        if inner is None:
+            yield self.pod.set(place, block(wanted, sort_keys=False) + "\n")
+            return
+        for key, value in self.pattern.config.items():
+            if key not in inner.tree:
+                yield Edit(inner, (key,), value)
+        if inner.get("proxyMetadata", "OUTPUT_CERTS") != self.directory():
+            yield Edit(inner, ("proxyMetadata", "OUTPUT_CERTS"), self.directory())
+
+    def mount_annotation_edits(self, volume: str) -> Iterator[Edit]:
+        """Have the volume mounted in the proxy, where the agent writes."""
+        writer = self.writer
+        if writer and writer.volume == volume and not writer.read_only and not writer.sub_path:
+            return
+        old = self.pod.annotations.get(USER_VOLUME_MOUNT, "")
+        try:
+            found = json.loads(old or "{}")
+        except ValueError:
+            found = {}
+        directory = self.directory()
+        mount = {"mountPath": directory}
+        if isinstance(found, list):
+            kept = [item for item in found if not _mounts(item, directory)]
+            new: Any = [*kept, {"name": volume, **mount}]
+        else:
+            kept_by_name = {name: item for name, item in found.items() if not _mounts(item, directory)}
+            new = {**kept_by_name, volume: mount}
+        spaced = '": ' in old
+        text = json.dumps(new) if spaced else json.dumps(new, separators=(",", ":"))
+        yield self.pod.set(("metadata", "annotations", USER_VOLUME_MOUNT), text)
+
+    # ---------------------------------------------------------------------------------------- volumes and mounts
+
+    def volume_name(self) -> str:
+        """Choose the volume that proxy and scraper share: one that is there for it, or a new one."""
+        for volume in self.candidates():
+            if volume.name not in _REMOVED_VOLUMES or self.setup.settings.istio >= _REMOVED_BEFORE:
+                return volume.name
+        name, number = self.pattern.volume, 2
+        while name in self.volumes and not self.volumes[name].is_empty_dir:
+            name, number = f"{self.pattern.volume}-{number}", number + 1
+        return name
+
+    def candidates(self) -> Iterator[Volume]:
+        """Volumes that the scraper reads certificates from, the likeliest first."""
+        if self.scraper.resource is None or not self.listed_secrets():
+            for _, name, _ in legacy_volumes(self.scraper):
+                if name in self.volumes:
+                    yield self.volumes[name]
+        if self.writer and self.writer.volume in self.volumes:
+            yield self.volumes[self.writer.volume]
+        for directory in self.wanted_directories():
+            for mount in self.pod.mounts(self.scraper.container):
+                volume = self.volumes.get(mount.name)
+                if volume and volume.is_empty_dir and not mount.sub_path and same_directory(mount.directory, directory):
+                    yield volume
+
+    def wanted_directories(self) -> list[str]:
+        """The directories in which jobs look for Istio's files, sorted."""
+        found = set()
+        for scrape in self.setup.scrapes_of(self.scraper):
+            if scrape.has_istio_names and scrape.tls:
+                found |= {posixpath.dirname(file) for file in (scrape.tls.cert, scrape.tls.key) if file}
+        return sorted(found)
+
+    def listed_secrets(self) -> list[tuple[ValuePath, str]]:
+        """The secrets of old in an operator's ``secrets:``, with their paths in the document."""
+        listed = self.scraper.of_resource("secrets")
+        resource = self.scraper.resource or ()
+        return [
+            ((*resource, "secrets", index), name)
+            for index, name in enumerate(listed if isinstance(listed, list) else [])
+            if isinstance(name, str) and is_legacy_secret(name)
+        ]
+
+    def volume_edits(self, name: str) -> Iterator[Edit]:
+        """Have the volume in memory, and mounted read-only where jobs look for the files."""
+        removed = self.listed_secrets()
+        for path, _ in reversed(removed):
+            yield Edit(self.pod.document, path, REMOVE)
+        volume = self.volumes.get(name)
+        memory = {"emptyDir": {"medium": "Memory"}}
+        if volume is None or volume.path is None:
+            yield self.pod.append(("spec", "volumes"), {"name": name, **memory})
+        elif not volume.is_empty_dir:
+            yield from self.retyped(volume)
+        elif not volume.in_memory:
+            yield self.pod.set((*volume.path, "emptyDir", "medium"), "Memory")
+        yield from self.mount_edits(name, [f"/etc/prometheus/secrets/{secret}" for _, secret in removed])
+
+    def retyped(self, volume: Volume) -> Iterator[Edit]:
+        """Turn a volume of another source into an emptyDir in memory."""
+        assert volume.path is not None  # noqa: S101  # its caller has looked
+        for key in volume.tree:
+            if key != "name":
+                yield self.pod.set((*volume.path, key), REMOVE)
+        yield self.pod.set((*volume.path, "emptyDir"), {"medium": "Memory"})
+
+    def mount_edits(self, name: str, former: list[str]) -> Iterator[Edit]:
+        """Have the volume mounted in the scraper's container."""
+        mounted = [mount for mount in self.pod.mounts(self.scraper.container) if mount.name == name]
+        kept = [mount for mount in mounted if not is_inside(mount.directory, "/etc/prometheus/secrets") or not former]
+        for mount in kept:
+            for key in ("subPath", "subPathExpr"):
+                if self.pod.get(*mount.path, key):
+                    yield self.pod.set((*mount.path, key), REMOVE)
+        if kept:
+            return
+        taken = [mount.directory for mount in self.pod.mounts(self.scraper.container) if mount.name not in former]
+        wanted = [one for one in self.wanted_directories() if not any(same_directory(one, other) for other in taken)]
+        for directory in former or wanted or [self.pattern.mount_path]:
+            yield self.scraper.mount_edit({"name": name, "mountPath": directory, "readOnly": True})
+
+    def container_edits(self) -> Iterator[Edit]:
+        """Add what is laid over the injected containers."""
+        named = {item.get("name") for _, item in self.pod.containers()}
+        for container in self.pattern.containers:
+            if container.get("name") not in named:
+                yield self.pod.append(("spec", "containers"), dict(container))
+
+
+def _mounts(item: object, directory: str) -> bool:
+    """Whether an entry of the annotation is a mount of a directory."""
+    place = item.get("mountPath") if isinstance(item, dict) else None
+    return isinstance(place, str) and same_directory(place, directory)
