@@ -11,19 +11,20 @@ from generator.yaml import Places, document_locations, load, load_documents
 class Text:
     """A YAML text that was read, with the places of what it holds, worked out when they are first asked for."""
 
-    __slots__ = ("_lines", "_places", "content", "source")
+    __slots__ = ("_lines", "_places", "_readable", "content", "source")
 
-    def __init__(self, content: str, source: str) -> None:
-        """Take the text, and the name under which the user knows it."""
+    def __init__(self, content: str, source: str, readable: str = "") -> None:
+        """Take the text, the name under which the user knows it, and the same text as YAML, if it isn't."""
         self.content = content
         self.source = source
+        self._readable = readable or content
         self._places: list[Places] | None = None
         self._lines: list[str] | None = None
 
     def places(self, index: int) -> Places:
         """Give the places of the document of this number, empty ones not counted."""
         if self._places is None:
-            self._places = document_locations(self.content, self.source)
+            self._places = document_locations(self._readable, self.source)
         return self._places[index]
 
     def line(self, number: int) -> str:
@@ -107,15 +108,7 @@ class Document:
 
     def get(self, *path: str | int) -> Any:
         """Give the value at a path; None where there is none."""
-        value: Any = self.tree
-        for part in path:
-            if isinstance(value, dict):
-                value = value.get(part)
-            elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
-                value = value[part]
-            else:
-                return None
-        return value
+        return value_at(self.tree, path)
 
     def locate(self, path: ValuePath = ()) -> Location:
         """Say where a value stands in the file; of one that doesn't exist, where the nearest part above it does.
@@ -166,6 +159,18 @@ class Document:
     def _string(self, *path: str) -> str:
         value = self.get(*path)
         return value if isinstance(value, str) else ""
+
+
+def value_at(tree: Any, path: ValuePath) -> Any:
+    """Give what lies at a path; None where nothing does."""
+    for step in path:
+        if isinstance(tree, dict):
+            tree = tree.get(step)
+        elif isinstance(tree, list) and isinstance(step, int) and 0 <= step < len(tree):
+            tree = tree[step]
+        else:
+            return None
+    return tree
 
 
 def documents_of(text: str, source: str) -> list[Document]:

@@ -1,0 +1,279 @@
+"""Builds a kustomization folder without running kustomize, so that each value can be traced to the file that sets it.
+
+The order of the steps is kustomize's (api/internal/target): resources, generators, components, then the transformers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from generator.errors import InputError, Location, Problem, ValuePath
+from generator.files import nearest
+from generator.intake.document import Document, Text, documents_of
+from generator.intake.generators import Files, generate
+from generator.intake.item import Item, Tree
+from generator.intake.patching import Patch, apply_patch
+from generator.intake.references import follow_names
+from generator.intake.strategic import PatchError
+from generator.intake.templates import unrendered
+from generator.intake.texts import UnrenderedError, missing, read_bytes, read_text
+from generator.intake.transformers import add_affix, add_annotations, add_labels, set_image, set_namespace, set_replicas
+from generator.yaml import load_documents
+
+#: The names under which kustomize looks for its file.
+FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_RESOURCES = ("resources", "bases", "components")
+_GENERATORS = {"configMapGenerator": "ConfigMap", "secretGenerator": "Secret"}
+_KNOWN = {
+    *("apiVersion", "kind", "metadata", *_RESOURCES, *_GENERATORS, "generatorOptions", "namespace"),
+    *("namePrefix", "nameSuffix", "labels", "commonLabels", "commonAnnotations", "images", "replicas"),
+    *("patches", "patchesStrategicMerge", "patchesJson6902"),
+    # They say in which order to print, and what else to write into annotations.
+    *("sortOptions", "buildMetadata"),
+}
+
+
+class Kustomization(NamedTuple):
+    """A folder that kustomize builds: its path, its name as the user knows it, and what its file says."""
+
+    folder: str
+    shown: str
+    document: Document
+
+    def entries(self, key: str) -> list[Any]:
+        """Give a field that holds a list; [] where there is none."""
+        value = self.document.tree.get(key)
+        return value if isinstance(value, list) else []
+
+    def path(self, name: str) -> str:
+        """Give the path of a file or folder that the kustomization names."""
+        return os.path.normpath(os.path.join(self.folder, name))
+
+    def name(self, path: str) -> str:
+        """Give the name as the user knows it of a file or folder that the kustomization names."""
+        return os.path.normpath(os.path.join(self.shown, path)).replace(os.sep, "/")
+
+    def is_component(self) -> bool:
+        """Whether other kustomizations add this one to what they have."""
+        return self.document.kind == "Component"
+
+    def names(self) -> list[str]:
+        """Every file and folder that the kustomization names."""
+        found = [str(name) for key in (*_RESOURCES, "crds", "configurations") for name in self.entries(key)]
+        found += [str(name) for key in ("transformers", "generators", "validators") for name in self.entries(key)]
+        found += [str(one) for one in self.entries("patchesStrategicMerge")]
+        for key in ("patches", "patchesJson6902", "replacements"):
+            found += [str(one["path"]) for one in self.entries(key) if isinstance(one, dict) and one.get("path")]
+        for entry in (one for key in _GENERATORS for one in self.entries(key) if isinstance(one, dict)):
+            files = entry.get("files") if isinstance(entry.get("files"), list) else []
+            found += [str(name).rpartition("=")[2] for name in files or ()]
+            found += [str(name) for name in entry.get("envs") or () if isinstance(name, str)]
+        return [name for name in found if "\n" not in name]
+
+
+def kustomization_file(folder: str) -> str:
+    """Give the name of a folder's kustomization file; "" where it has none."""
+    return next((name for name in FILE_NAMES if os.path.isfile(os.path.join(folder, name))), "")
+
+
+def open_kustomization(folder: str, shown: str) -> Kustomization:
+    """Read the kustomization file of a folder; ``shown`` is the folder's name as the user knows it.
+
+    Raises:
+        InputError: the file can't be read.
+        UnrenderedError: it is a template.
+    """
+    name = kustomization_file(folder)
+    source = os.path.normpath(os.path.join(shown, name)).replace(os.sep, "/")
+    path = os.path.join(folder, name)
+    text = read_text(path, source)
+    try:
+        documents = load_documents(text, source)
+    except InputError as error:
+        raise _as_template(text, source, path, error) from error
+    tree: Any = documents[0] if documents else {}
+    if len(documents) > 1 or not isinstance(tree, dict):
+        raise InputError(Problem("a kustomization is one map", Location(source)))
+    return Kustomization(os.path.normpath(folder), shown, Document(tree, Text(text, source)))
+
+
+def build(kustomization: Kustomization) -> list[Document]:
+    """Give the objects that kustomize would print, each with the files of its parts; no hashes behind names.
+
+    Raises:
+        InputError: a file can't be read.
+        UnrenderedError: the kustomization uses what isn't built here, or kustomize would refuse it.
+    """
+    items = _built(kustomization, [], ())
+    follow_names(items)
+    return [item.document() for item in items]
+
+
+def _built(kustomization: Kustomization, items: list[Item], above: tuple[str, ...]) -> list[Item]:
+    """Give the objects of a kustomization; a component works on ``items``, which it is given."""
+    real = os.path.realpath(kustomization.folder)
+    if real in above:
+        raise _unbuildable(kustomization, "it is made of itself", ())
+    _check_known(kustomization)
+    above = (*above, real)
+    for key in ("resources", "bases"):
+        for number, name in enumerate(kustomization.entries(key)):
+            items = items + _resource(kustomization, str(name), (key, number), above)
+    said: ValuePath = ()
+    try:
+        for field, kind in _GENERATORS.items():
+            for number, entry in enumerate(kustomization.entries(field)):
+                said = (field, number)
+                generate(items, kind, _map(entry), said, _files(kustomization))
+        for number, name in enumerate(kustomization.entries("components")):
+            items = _built(_folder(kustomization, str(name), ("components", number)), items, above)
+        for key in ("patchesStrategicMerge", "patches"):
+            for number, entry in enumerate(kustomization.entries(key)):
+                said = (key, number)
+                items = apply_patch(items, _patch(kustomization, entry, said))
+        _transform_names(kustomization, items)
+        for number, entry in enumerate(kustomization.entries("patchesJson6902")):
+            said = ("patchesJson6902", number)
+            items = apply_patch(items, _patch(kustomization, entry, said))
+    except PatchError as error:
+        raise _unbuildable(kustomization, str(error), said) from error
+    _transform_fields(kustomization, items)
+    return items
+
+
+def _transform_names(kustomization: Kustomization, items: Sequence[Item]) -> None:
+    document = kustomization.document
+    fields = document.tree
+    common = fields.get("commonLabels")
+    for item in items:
+        if fields.get("namespace"):
+            set_namespace(item, str(fields["namespace"]), document)
+        if fields.get("namePrefix"):
+            add_affix(item, str(fields["namePrefix"]), "", document)
+        if fields.get("nameSuffix"):
+            add_affix(item, "", str(fields["nameSuffix"]), document)
+        for number, entry in enumerate(kustomization.entries("labels")):
+            add_labels(item, _map(entry), document, ("labels", number, "pairs"))
+        if isinstance(common, dict):
+            add_labels(item, {"pairs": common, "includeSelectors": True}, document, ("commonLabels",))
+        if isinstance(fields.get("commonAnnotations"), dict):
+            add_annotations(item, fields["commonAnnotations"], document)
+
+
+def _transform_fields(kustomization: Kustomization, items: Sequence[Item]) -> None:
+    for key, change in (("replicas", set_replicas), ("images", set_image)):
+        for number, entry in enumerate(kustomization.entries(key)):
+            for item in items:
+                change(item, _map(entry), kustomization.document, (key, number))
+
+
+def _map(entry: Any) -> Tree:
+    return entry if isinstance(entry, dict) else {}
+
+
+def _check_known(kustomization: Kustomization) -> None:
+    for key, value in kustomization.document.tree.items():
+        if key not in _KNOWN and value not in (None, [], {}, ""):
+            raise _unbuildable(kustomization, f"`{key}` is left to kustomize", (key,))
+    for number, entry in enumerate(kustomization.entries("labels")):
+        if _map(entry).get("fields"):
+            raise _unbuildable(kustomization, "`fields` of labels are left to kustomize", ("labels", number, "fields"))
+
+
+def _unbuildable(kustomization: Kustomization, reason: str, path: ValuePath) -> UnrenderedError:
+    return UnrenderedError(
+        Problem(
+            f"this kustomization can't be built here: {reason}",
+            kustomization.document.locate(path),
+            hint=f"build it first: kubectl kustomize {kustomization.shown} | sidecert doctor -",
+        )
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+def _resource(kustomization: Kustomization, name: str, said: ValuePath, above: tuple[str, ...]) -> list[Item]:
+    """Give the objects of one entry of `resources`: a file, or another kustomization."""
+    path = kustomization.path(name)
+    if os.path.isdir(path):
+        return _built(_folder(kustomization, name, said), [], above)
+    _check_there(kustomization, name, said)
+    source = kustomization.name(name)
+    text = read_text(path, source)
+    try:
+        documents = documents_of(text, source)
+    except InputError as error:
+        raise _as_template(text, source, path, error) from error
+    return [Item(document.tree, document) for document in documents]
+
+
+def _folder(kustomization: Kustomization, name: str, said: ValuePath) -> Kustomization:
+    """Open another kustomization that this one names."""
+    path = kustomization.path(name)
+    _check_there(kustomization, name, said)
+    if not kustomization_file(path):
+        raise _unbuildable(kustomization, f"{kustomization.name(name)} holds no kustomization.yaml", said)
+    return open_kustomization(path, kustomization.name(name))
+
+
+def _check_there(kustomization: Kustomization, name: str, said: ValuePath) -> None:
+    path = kustomization.path(name)
+    if os.path.exists(path):
+        return
+    if "://" in name or "?" in name or name.startswith(("github.com", "git@")):
+        raise _unbuildable(kustomization, "it names something that has to be fetched", said)
+    problem = missing(path, kustomization.name(name))
+    raise InputError(
+        Problem(
+            f"the kustomization names {problem.location}, which isn't there",
+            kustomization.document.locate(said),
+            hint=problem.hint or nearest(name, os.listdir(kustomization.folder)),
+        )
+    )
+
+
+def _files(kustomization: Kustomization) -> Files:
+    def read(name: str) -> bytes:
+        return read_bytes(kustomization.path(name), kustomization.name(name))
+
+    return Files(kustomization.document, read, kustomization.name)
+
+
+def _patch(kustomization: Kustomization, entry: Any, said: ValuePath) -> Patch:
+    """Read an entry of one of the fields that hold patches: a text, or a path, and what it is for."""
+    if isinstance(entry, str):  # of patchesStrategicMerge
+        inline = "\n" in entry or entry.lstrip().startswith("{")
+        entry = {"patch": entry} if inline else {"path": entry}
+    else:
+        said = (*said, "patch")
+    entry = _map(entry)
+    outer = None
+    if entry.get("path"):
+        name = str(entry["path"])
+        _check_there(kustomization, name, said[:2])
+        source = kustomization.name(name)
+        text = read_text(kustomization.path(name), source)
+    else:
+        text, source, outer = (
+            str(entry.get("patch") or ""),
+            kustomization.document.source,
+            (kustomization.document, said),
+        )
+    try:
+        trees: list[Any] = load_documents(text, source)
+    except InputError as error:
+        if outer is None:
+            raise
+        raise _unbuildable(kustomization, error.problems[0].message, said) from error
+    shared = Text(text, source)
+    documents = tuple(Document(tree, shared, index, (), outer) for index, tree in enumerate(trees))
+    target = entry.get("target")
+    return Patch(documents, target if isinstance(target, dict) else None, _map(entry.get("options")))
+
+
+def _as_template(text: str, source: str, path: str, error: InputError) -> Exception:
+    problem = unrendered(text, source, path, error)
+    return UnrenderedError(problem) if problem else error

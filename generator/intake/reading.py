@@ -1,0 +1,293 @@
+"""Files, folders and standard input, as a user names them, to Kubernetes objects and Helm values."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from generator.errors import InputError, Location, Problem
+from generator.intake.document import Document, Text, objects_of
+from generator.intake.kustomization import FILE_NAMES, Kustomization, build, kustomization_file, open_kustomization
+from generator.intake.templates import chart_problem, first_opening, named_by_template, unrendered
+from generator.intake.texts import UnrenderedError, missing, read_text
+from generator.yaml import load_documents
+
+STDIN = "<stdin>"
+_ENDINGS = (".yaml", ".yml", ".json")
+# Of a chart: what it is called, not what it sets.
+_CHART_FILES = frozenset({"Chart.yaml", "requirements.yaml", "values.schema.json"})
+# What files that are no Kubernetes objects have at their top, and what they are.
+_OTHER_FILES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("panels", "title"), "a Grafana dashboard"),
+    (("$schema",), "a JSON schema, or a file that names its own"),
+    (("scrape_configs",), "a Prometheus configuration; what is needed is the manifest that holds or mounts it"),
+    (("groups",), "a file of Prometheus rules"),
+)
+
+
+class Intake(NamedTuple):
+    """What was read.
+
+    ``manifests`` are Kubernetes objects, lists taken apart; ``values`` are Helm values files. ``unrendered`` tells of
+    templates and kustomizations that another program has to render first, ``left_out`` of files that are neither.
+    """
+
+    manifests: tuple[Document, ...]
+    values: tuple[Document, ...]
+    unrendered: tuple[Problem, ...]
+    left_out: tuple[Problem, ...]
+
+
+def read(names: Sequence[str], stdin: Callable[[], str]) -> Intake:
+    """Read files, folders and kustomization folders; ``-`` is what ``stdin`` gives. Nothing is read twice.
+
+    Raises:
+        InputError: a file isn't there, is no YAML or JSON, is no UTF-8, or is larger than 32 MiB; every problem found.
+    """
+    reader = _Reader()
+    for name in names:
+        try:
+            _take(reader, name, stdin)
+        except InputError as error:
+            reader.problems += error.problems
+    if reader.problems:
+        raise InputError(reader.problems)
+    return Intake(tuple(reader.manifests), tuple(reader.values), tuple(reader.unrendered), tuple(reader.left_out))
+
+
+def _take(reader: _Reader, name: str, stdin: Callable[[], str]) -> None:
+    if name == "-":
+        reader.text(stdin().removeprefix("\ufeff"), STDIN, "")
+    elif re.match(r"https?://", name):
+        hint = f"curl -fsSL {name} | sidecert doctor -"
+        raise InputError(Problem("nothing is fetched from the net", Location(name), hint=hint))
+    elif os.path.isdir(name):
+        reader.folder(name)
+    elif not os.path.exists(name):
+        raise InputError(missing(name, name))
+    elif os.path.basename(name) in FILE_NAMES:
+        reader.folder(os.path.dirname(name) or ".", alone=True)
+    else:
+        reader.file(name, name, named=True)
+
+
+class _Reader:
+    """Gathers what is read, and what is wrong with it."""
+
+    def __init__(self) -> None:
+        self.manifests: list[Document] = []
+        self.values: list[Document] = []
+        self.unrendered: list[Problem] = []
+        self.left_out: list[Problem] = []
+        self.problems: list[Problem] = []
+        self.seen: set[str] = set()
+
+    def folder(self, name: str, *, alone: bool = False) -> None:
+        """Read a folder: the kustomizations that no other one of them uses, the values of charts, all other files.
+
+        ``alone``: only the kustomization at its top.
+        """
+        found = _Walk(name, alone=alone)
+        kustomizations = self._open(found.kustomizations)
+        used = {os.path.realpath(one.path(other)) for one in kustomizations for other in one.names()}
+        tops = [one for one in kustomizations if os.path.realpath(one.folder) not in used]
+        for kustomization in tops or kustomizations:
+            self._build(kustomization, alone=len(kustomizations) == 1)
+        for chart in found.charts:
+            self._chart(chart)
+        own = {os.path.realpath(folder) for folder in found.kustomizations}
+        for path in found.files:
+            real = os.path.realpath(path)
+            if real not in used and not alone:
+                self.file(path, path, unused=os.path.dirname(real) in own)
+
+    def _open(self, folders: Sequence[str]) -> list[Kustomization]:
+        opened = []
+        for folder in folders:
+            try:
+                opened.append(open_kustomization(folder, folder))
+            except InputError as error:
+                self.problems += error.problems
+            except UnrenderedError as error:
+                self.unrendered.append(error.problem)
+        return opened
+
+    def _build(self, kustomization: Kustomization, *, alone: bool) -> None:
+        real = os.path.realpath(kustomization.folder)
+        if real in self.seen:
+            return
+        self.seen.add(real)
+        if kustomization.is_component() and not alone:
+            place = Location(kustomization.document.source)
+            self.left_out.append(Problem("no kustomization here uses this component", place))
+            return
+        try:
+            for document in build(kustomization):
+                self._sort(document, "", named=False)
+        except InputError as error:
+            self.problems += error.problems
+        except UnrenderedError as error:
+            self.unrendered.append(error.problem)
+
+    def _chart(self, chart: str) -> None:
+        """Tell of a chart's templates; its values are read as any other file."""
+        for folder, folders, names in os.walk(os.path.join(chart, "templates")):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                try:
+                    line = first_opening(read_text(path, path)) if name.endswith((*_ENDINGS, ".tpl")) else 0
+                except InputError:
+                    continue
+                if line:
+                    self.unrendered.append(chart_problem(chart, Location(path, line)))
+                    return
+
+    def file(self, path: str, shown: str, *, named: bool = False, unused: bool = False) -> None:
+        """Read a file; ``named`` where the user named it, ``unused`` where the kustomization beside it does without."""
+        real = os.path.realpath(path)
+        if real in self.seen:
+            return
+        self.seen.add(real)
+        try:
+            self.text(read_text(path, shown), shown, path, named=named, unused=unused)
+        except InputError as error:
+            self.problems += error.problems
+
+    def text(self, text: str, source: str, path: str, *, named: bool = True, unused: bool = False) -> None:
+        """Sort the documents of a text; ``path`` is where it lies, "" for standard input."""
+        readable = text
+        try:
+            try:
+                trees = load_documents(text, source)
+            except InputError:
+                readable = _as_yaml(text)
+                if not readable:
+                    raise
+                trees = load_documents(readable, source)
+        except InputError as error:
+            problem = unrendered(text, source, path, error)
+            if problem is None:
+                raise
+            self.unrendered.append(problem)
+            return
+        shared = Text(text, source, readable)
+        for index, tree in enumerate(trees):
+            if not isinstance(tree, dict):
+                kind = "a list" if isinstance(tree, list) else "a text"
+                place = shared.places(index).keys[()]
+                self.left_out.append(Problem(f"this is {kind}, not a Kubernetes object or a values file", place))
+                continue
+            for document in objects_of(Document(tree, shared, index)):
+                self._sort(document, path, named=named, unused=unused)
+
+    def _sort(self, document: Document, path: str, *, named: bool, unused: bool = False) -> None:
+        """Put a document where it belongs."""
+        if not _is_object(document):
+            self._sort_other(document, path, named=named)
+        elif unused:
+            self.left_out.append(Problem(f"the kustomization beside it doesn't use {document}", document.locate()))
+        elif document.group == "kustomize.config.k8s.io":
+            hint = "name the folder, and the file kustomization.yaml"
+            self.left_out.append(Problem("a kustomization is read with its folder", document.locate(), hint=hint))
+        else:
+            place = document.locate(("metadata", "name")) if "{" in document.name + document.namespace else None
+            name = f"{document.name} {document.namespace}".strip()
+            problem = named_by_template(document.text, name, place, path) if place else None
+            if problem:
+                self.unrendered.append(problem)
+            else:
+                self.manifests.append(document)
+
+    def _sort_other(self, document: Document, path: str, *, named: bool) -> None:
+        if document.path or os.path.basename(path) in _CHART_FILES:
+            return
+        what = next((what for keys, what in _OTHER_FILES if all(key in document.tree for key in keys)), "")
+        if not what and path.endswith(".json") and not named:
+            what = "no Kubernetes object"
+        if what:
+            self.left_out.append(Problem(f"this is {what}", document.locate()))
+        elif document.tree:
+            self.values.append(document)
+
+
+def _is_object(document: Document) -> bool:
+    """Whether a document is a Kubernetes object, or one whose `apiVersion` or `kind` is missing or misspelt."""
+    if document.kind and document.api_version:
+        return True
+    rest = isinstance(document.get("metadata"), dict) or isinstance(document.get("spec"), dict)
+    return rest and bool(document.kind or document.api_version)
+
+
+class _Walk:
+    """What lies below a folder, nothing hidden: charts, kustomizations, and files that are in no chart's templates."""
+
+    def __init__(self, top: str, *, alone: bool) -> None:
+        self.charts: list[str] = []
+        self.kustomizations: list[str] = []
+        self.files: list[str] = []
+        self._seen: set[str] = set()
+        if alone:
+            self.kustomizations.append(top)
+        else:
+            self._go(top)
+
+    def _go(self, folder: str) -> None:
+        real = os.path.realpath(folder)
+        if real in self._seen:  # a link in a circle
+            return
+        self._seen.add(real)
+        chart = os.path.isfile(os.path.join(folder, "Chart.yaml"))
+        if chart:
+            self.charts.append(folder)
+        own = kustomization_file(folder)
+        if own:
+            self.kustomizations.append(folder)
+        for name, is_folder in _entries(folder):
+            path = name if folder == "." else os.path.join(folder, name)
+            if is_folder and not (chart and name in {"templates", "charts"}):
+                self._go(path)
+            elif not is_folder and name != own and name.endswith(_ENDINGS):
+                self.files.append(path)
+
+
+def _entries(folder: str) -> Iterator[tuple[str, bool]]:
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(Problem(f"the folder can't be read: {error.strerror}", Location(folder))) from error
+    yield from found
+
+
+# ---------------------------------------------------------------------------------------------------------------- JSON
+
+_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+
+
+def _as_yaml(text: str) -> str:
+    """Give JSON that YAML can't read in a form that it can, on the same lines; "" where the text is no JSON.
+
+    YAML 1.1 knows no escape for half a character, and several values, one after the other, need a line `---`.
+    """
+    if not text.lstrip().startswith("{"):
+        return ""
+    decoder, position = json.JSONDecoder(), 0
+    parts: list[str] = []
+    while rest := text[position:].lstrip():
+        start = len(text) - len(rest)
+        try:
+            _value, end = decoder.raw_decode(text, start)
+        except ValueError:
+            return ""
+        parts.append(text[position:start] + ("--- " if parts else "") + text[start:end])
+        position = end
+    return _PAIR.sub(_character, "".join(parts))
+
+
+def _character(match: re.Match[str]) -> str:
+    character: Any = json.loads(f'"{match[0]}"')
+    return str(character)
