@@ -52,6 +52,7 @@ _COMMON_NAMES = """
 _COMMON = frozenset(_COMMON_NAMES.split())
 
 _TLS_FILES = frozenset(("cafile", "certfile", "keyfile"))
+_TLS = frozenset(("tlsConfig", "tls_config"))
 _SAFE_TLS = frozenset(("ca", "cert", "keySecret"))
 
 
@@ -65,10 +66,11 @@ class Level(NamedTuple):
 
 
 class Meant(NamedTuple):
-    """The field that is meant, ``""`` where there is none, and the words for what is expected."""
+    """The field that is meant, ``""`` where there is none, the words for what is expected, and for what was found."""
 
     field: str
     expected: str
+    found: str = ""
 
 
 def meant(field: str, level: Level, table: Table) -> Meant | None:
@@ -77,12 +79,12 @@ def meant(field: str, level: Level, table: Table) -> Meant | None:
         return None
     return (
         _same_letters(field, level.fields, table)
-        or _file_path(field, level.fields, table)
+        or _file_path(field, level, table)
         or _of_another_format(field, level.fields)
         or _of_metadata(field, level)
         or _deeper(field, level, table)
         or _higher(field, level)
-        or _slip(field, level.fields)
+        or _slip(field, level.fields, table)
     )
 
 
@@ -97,16 +99,18 @@ def _same_letters(field: str, fields: Fields, table: Table) -> Meant | None:
     return Meant(right, f"{right}: upper and lower case matter")
 
 
-def _file_path(field: str, fields: Fields, table: Table) -> Meant | None:
+def _file_path(field: str, level: Level, table: Table) -> Meant | None:
     """Find a path where the operator takes Secrets and ConfigMaps alone (SafeTLSConfig of its pkg/apis)."""
     if field.replace("_", "").lower() not in _TLS_FILES:
         return None
-    if not _is_safe_tls(fields) and not _is_safe_tls(table.below(fields.get("tlsConfig", ""))[1] or {}):
+    beside = table.fields(level.fields.get("tlsConfig", ""))
+    if not _is_safe_tls(level.fields) and not _is_safe_tls(beside or {}):
         return None
     return Meant(
         "",
         "ca, cert or keySecret in tlsConfig, which name a Secret or ConfigMap: paths of files are not allowed here; "
         "a scrape class of the Prometheus resource may have them, and an endpoint of a ServiceMonitor",
+        f"{field}: {level.map[field]}",
     )
 
 
@@ -133,14 +137,18 @@ def _of_another_format(field: str, fields: Fields) -> Meant | None:
 
 
 def _deeper(field: str, level: Level, table: Table) -> Meant | None:
-    """Find a field that belongs into a map beside it: the indentation is missing."""
+    """Find a field that belongs into a map beside it: the indentation is missing.
+
+    The map has to be there. Newer releases add fields to a map that others inside it have had before.
+    """
     if field in _COMMON:
         return None
     places: list[tuple[int, str, str, str]] = []
     for beside, value in level.fields.items():
         way, fields = table.below(value)
         right = "" if way == "{}" or not fields else field if field in fields else same_letters(field, fields)
-        if right and (way == "" or beside in level.map):
+        there = level.map.get(beside)
+        if right and (beside in level.map or beside in _TLS) and not (isinstance(there, dict) and right in there):
             places.append((_likely(level.map, beside), right, beside, way))
     places.sort()
     if not places or (len(places) > 1 and places[0][0] == places[1][0]):
@@ -166,6 +174,8 @@ def _higher(field: str, level: Level) -> Meant | None:
     return Meant(right, f"{right} one level higher, beside {around}")
 
 
-def _slip(field: str, fields: Fields) -> Meant | None:
+def _slip(field: str, fields: Fields, table: Table) -> Meant | None:
+    if table.name != PROMETHEUS_YML and field.removesuffix("s") in fields:
+        return None  # how the APIs of Kubernetes grow: clusterIPs beside clusterIP, targetRefs beside targetRef
     right = nearest(field, fields)
     return Meant(right, right) if right else None

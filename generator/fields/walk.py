@@ -31,7 +31,9 @@ class Walk:
             if kind is not None:
                 self.value(value, kind, path, level.fields)
             elif (right := meant(name, level, self.table)) is not None:
-                self.found.append(Unknown(path, name, right.field, "unknown", name, right.expected))
+                self.found.append(Unknown(path, name, right.field, "unknown", right.found or name, right.expected))
+                if right.field in level.fields:  # misspelt: what it holds may be wrong too
+                    self.value(value, level.fields[right.field], path, level.fields)
 
     def value(self, value: Any, kind: str, path: ValuePath, above: Fields) -> None:
         """Look at one value, which is to be of a kind."""

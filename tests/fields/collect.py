@@ -217,20 +217,23 @@ def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
             _merge(mine["properties"], schema["properties"])
 
 
-def texts(folder: Path) -> dict[str, str]:
-    """Give all texts that are collected, by file name."""
-    core = core_types()
-    read = read_folder(folder)
+def core_text() -> str:
+    """Give the text of Kubernetes' own kinds."""
+    return text_of(core_types(), f"Fields of Kubernetes' own kinds, as of {NEWEST}.")
+
+
+def custom_texts(folder: Path) -> dict[str, str]:
+    """Give the texts of the kinds that a folder defines, by file name."""
+    core, read = core_types(), read_folder(folder)
     operator = custom_types(read, "monitoring.coreos.com", OPERATOR, core)
     istio = custom_types(read, ".istio.io", ISTIO, core)
     return {
-        "core.txt": text_of(core, f"Fields of Kubernetes' own kinds, as of {NEWEST}."),
         "operator.txt": text_of(operator, "Fields of the Prometheus Operator's kinds, as of 0.93."),
         "istio.txt": text_of(istio, "Fields of Istio's kinds, as of 1.32."),
     }
 
 
 if __name__ == "__main__":
-    for file, text in texts(Path(sys.argv[1])).items():
+    for file, text in {"core.txt": core_text(), **custom_texts(Path(sys.argv[1]))}.items():
         (HERE / file).write_text(text)
         print(f"{file}: {len(text)} bytes")
