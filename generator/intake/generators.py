@@ -82,16 +82,15 @@ def _add(item: Item, entry: _Entry, files: Files) -> None:
 
 def _combine(old: Item, new: Item, *, keep: bool) -> None:
     """Put generated data over that of an object, or in its place."""
-    tree = {**old.tree, **{key: new.tree[key] for key in ("type", "immutable") if key in new.tree}}
+    tree: Tree = {**old.tree, **{key: new.tree[key] for key in ("type", "immutable") if key in new.tree}}
     for key in ("data", "binaryData"):
         data: Tree = {**(old.tree.get(key) or {})} if keep else {}
         data |= new.tree.get(key, {})
         tree = {**tree, key: data} if data else {name: value for name, value in tree.items() if name != key}
     metadata = dict(old.tree["metadata"])
     for key in ("labels", "annotations"):
-        merged = {**(metadata.get(key) or {}), **new.tree["metadata"].get(key, {})}
-        if merged:
-            metadata[key] = merged
+        if new.tree["metadata"].get(key):
+            metadata[key] = {**(metadata.get(key) or {}), **new.tree["metadata"][key]}
     old.change({**tree, "metadata": metadata})
     old.layers += new.layers[1:]
     old.files = {path: text for path, text in old.files.items() if keep and path not in new.files} | new.files

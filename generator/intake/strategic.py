@@ -1,6 +1,8 @@
-"""Patches that users wrote, applied as kustomize 5 does: strategic merges with all their directives, and JSON 6902.
+"""Patches that users wrote, applied as kustomize 5.8 does (tried): strategic merges and JSON 6902.
 
-`generator.patch` applies the strategic merges that sidecert writes, which use no more than they need.
+`generator.patch` applies the strategic merges that sidecert writes, and refuses what those don't need. Here kustomize's
+habits count, faults included: of the directives it knows `$patch` alone, and it does nothing where `replace` stands at
+the top of a patch, or in an item of a list that is merged.
 """
 
 from __future__ import annotations
@@ -47,13 +49,13 @@ _POD_LISTS: dict[Path, tuple[str, ...]] = {
 }
 _OTHER_LISTS: dict[tuple[str, str], dict[Path, tuple[str, ...]]] = {
     ("v1", "Service"): {("spec", "ports"): ("port", "protocol")},
-    ("v1", "ServiceAccount"): {("secrets",): ("name",), ("imagePullSecrets",): ("name",)},
+    ("v1", "ServiceAccount"): {("secrets",): ("name",)},
     **{
         ("admissionregistration.k8s.io/v1", kind): {("webhooks",): ("name",)}
         for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
     },
 }
-_DIRECTIVES = ("$patch", "$retainKeys", "$setElementOrder", "$deleteFromPrimitiveList")
+_DIRECTIVE = "$patch"
 
 
 def template_path(api_version: str, kind: str) -> Path | None:
@@ -70,7 +72,7 @@ def strategic_merge(base: Tree, patch: Tree) -> Tree | None:
         return None
     known = (str(base.get("apiVersion", "")), str(base.get("kind", "")))
     if patch.get("$patch") == "replace":
-        return {**{key: base[key] for key in ("apiVersion", "kind") if key in base}, **_whole(patch)}
+        return base
     return _merged(known, (), base, patch)
 
 
@@ -87,7 +89,7 @@ def _keys(known: tuple[str, str], path: Path) -> tuple[str, ...]:
 def _merged(known: tuple[str, str], path: Path, base: Tree, patch: Tree) -> Tree:
     result = dict(base)
     for key, new in patch.items():
-        if key.startswith(_DIRECTIVES):
+        if key == _DIRECTIVE:
             continue
         old, inner = base.get(key), (*path, key)
         if new is None or _deletes(new):
@@ -98,9 +100,6 @@ def _merged(known: tuple[str, str], path: Path, base: Tree, patch: Tree) -> Tree
             result[key] = _merged_list(known, inner, keys, old, new)
         else:
             result[key] = _whole(new)
-    retained = patch.get("$retainKeys")
-    if isinstance(retained, list):
-        result = {key: value for key, value in result.items() if key in retained}
     return result
 
 
@@ -117,10 +116,10 @@ def _merged_list(known: tuple[str, str], path: Path, keys: tuple[str, ...], base
         if isinstance(change, dict) and change.get("$patch") == "delete":
             continue
         old = next((item for item in base if name is not None and _name(item, keys) == name), None)
-        if old is None or change.get("$patch") == "replace":
+        if old is None:
             first.append(_whole(change))
         else:
-            first.append(_merged(known, path, old, change))
+            first.append(old if change.get("$patch") == "replace" else _merged(known, path, old, change))
     return first + [item for item in base if _name(item, keys) is None or _name(item, keys) not in named]
 
 
@@ -138,7 +137,7 @@ def _whole(value: Any) -> Any:
         return {
             key: _whole(item)
             for key, item in value.items()
-            if item is not None and not key.startswith(_DIRECTIVES) and not _deletes(item)
+            if item is not None and key != _DIRECTIVE and not _deletes(item)
         }
     if isinstance(value, list):
         return [_whole(item) for item in value if not _is_directive(item) and not _deletes(item)]
@@ -208,7 +207,7 @@ def _put(tree: Any, steps: list[str], op: str, value: Any, pointer: str) -> tupl
         key = _key(tree, step, pointer)
         copy[key], inner = _put(tree[key], rest, op, value, pointer)
         return copy, (key, *inner)
-    if isinstance(copy, dict) and op == "add":
+    if isinstance(copy, dict) and op in {"add", "replace"}:  # kustomize adds what there is none of to replace
         copy[step] = value
         return copy, (step,)
     if isinstance(copy, list) and op == "add" and (step == "-" or (step.isdigit() and int(step) <= len(copy))):
