@@ -7,6 +7,8 @@ scraper    the Prometheus of a workload, of an operator's resource, of a chart's
 charts     the values of kube-prometheus-stack and of the prometheus chart
 scrape     one scrape job, monitor endpoint or scrape class, in one form
 setup      all of that, put together
+mtls       which scrapes present Istio's certificates
+relabelling  what a job's relabelling makes of a pod
 """
 
 from generator.monitoring.edits import Edit

@@ -13,7 +13,8 @@ from generator.monitoring.edits import Edit
 if TYPE_CHECKING:
     from generator.monitoring.scraper import Scraper
 
-_FILES = ("key.pem", "cert-chain.pem", "root-cert.pem")
+# Other tools write a key.pem too.
+_ISTIOS_OWN = ("cert-chain.pem", "root-cert.pem")
 
 
 class Spelling(NamedTuple):
@@ -149,7 +150,7 @@ class Scrape:
     def has_istio_names(self) -> bool:
         """Whether its TLS files have the names that Istio's agent writes."""
         tls = self.tls
-        return tls is not None and any(posixpath.basename(file) in _FILES for file in (tls.cert, tls.key))
+        return tls is not None and any(posixpath.basename(file) in _ISTIOS_OWN for file in tls.files)
 
     def where(self, *path: str | int) -> ValuePath:
         """Give the path in the document of a part of it."""

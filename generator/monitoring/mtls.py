@@ -1,0 +1,103 @@
+"""Which jobs and monitors present Istio's certificates, and what TLS they end up with.
+
+A monitor's own ``tlsConfig`` and its scrape class are merged as the operator does
+(``mergeTLSConfigWithScrapeClass`` in its ``pkg/prometheus/promcfg.go``).
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from generator.monitoring.scrape import MONITORS, Scrape, Tls
+from generator.monitoring.scraper import Scraper
+from generator.monitoring.setup import Setup
+
+#: Monitors whose ``tlsConfig`` can't name files.
+WITHOUT_FILES = frozenset({"PodMonitor", "Probe", "ScrapeConfig"})
+_NOTHING = Tls("", "", "", skip_verify=False)
+
+
+class MtlsScrape(NamedTuple):
+    """A job or a monitor's endpoint that presents Istio's certificate.
+
+    ``tls`` is what counts in the end; ``by`` is the scrape class that it comes from, wholly or in part, ``named`` says
+    that the monitor names that class (else it is the default). ``scraper`` is None where it isn't known.
+    """
+
+    scrape: Scrape
+    tls: Tls
+    by: Scrape | None
+    named: bool
+    scraper: Scraper | None
+
+
+def own_tls(scrape: Scrape) -> Tls | None:
+    """What a scrape says of TLS itself, as the API server keeps it; None where it says nothing."""
+    found = scrape.tls
+    if found is not None and scrape.kind in WITHOUT_FILES:
+        return _NOTHING._replace(skip_verify=found.skip_verify)
+    return found
+
+
+def classes_of_scraper(setup: Setup, scraper: Scraper) -> list[Scrape]:
+    """The scrape classes that a scraper's resource defines."""
+    return [one for one in setup.scrapes if one.kind == "scrape class" and one.scraper is scraper]
+
+
+def class_for(setup: Setup, scrape: Scrape, scraper: Scraper) -> Scrape | None:
+    """The scrape class that applies to a monitor: the one that it names, else the default one."""
+    classes = classes_of_scraper(setup, scraper)
+    if scrape.scrape_class:
+        return next((one for one in classes if one.name == scrape.scrape_class), None)
+    return next((one for one in classes if one.tree.get("default") is True), None)
+
+
+def merged(own: Tls | None, by: Tls | None) -> Tls:
+    """Merge a monitor's TLS with its class's: the class counts whole, or fills in files alone."""
+    if own is None:
+        return by or _NOTHING
+    if by is None:
+        return own
+    return Tls(own.ca or by.ca, own.cert or by.cert, own.key or by.key, own.skip_verify)
+
+
+def presents_istio(setup: Setup, tls: Tls | None, scraper: Scraper | None) -> bool:
+    """Whether files are Istio's: by their directory where that is known, else by names that its agent alone uses."""
+    if tls is None:
+        return False
+    if scraper is not None:
+        directories = setup.read_directories(scraper)
+        if any(posixpath.normpath(posixpath.dirname(file)) in directories for file in tls.files):
+            return True
+    return any(posixpath.basename(file) in {"cert-chain.pem", "root-cert.pem"} for file in tls.files)
+
+
+def istio_classes(setup: Setup, scraper: Scraper | None = None) -> list[Scrape]:
+    """The scrape classes that carry Istio's certificates; of one scraper, or of all."""
+    return [
+        one
+        for one in setup.scrapes
+        if one.kind == "scrape class"
+        and (scraper is None or one.scraper is scraper)
+        and presents_istio(setup, one.tls, one.scraper)
+    ]
+
+
+def mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
+    """Every job and monitor endpoint that presents Istio's certificates, once for each scraper that takes it up."""
+    for scrape in setup.scrapes:
+        if scrape.kind == "scrape class":
+            continue
+        if scrape.kind not in MONITORS:
+            if scrape.tls is not None and presents_istio(setup, scrape.tls, scrape.scraper):
+                yield MtlsScrape(scrape, scrape.tls, None, named=False, scraper=scrape.scraper)
+            continue
+        own = own_tls(scrape)
+        scrapers: list[Scraper | None] = [*setup.selected_by(scrape)] or [None]
+        for scraper in scrapers:
+            by = class_for(setup, scrape, scraper) if scraper else None
+            tls = merged(own, by.tls if by else None)
+            if presents_istio(setup, tls, scraper):
+                yield MtlsScrape(scrape, tls, by, named=bool(scrape.scrape_class), scraper=scraper)
