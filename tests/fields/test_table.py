@@ -29,8 +29,8 @@ NEWER_NAMES = """
     chunked_read_limit claims client_certificate_key client_certificate_key_file client_certificate_key_id
     client_certificate_key_ref client_secret_ref convert_classic_histograms_to_nhcb credentials_ref enable_compression
     external_id extra_scrape_metrics fallback_scrape_protocol google_iam grant_type http_headers iss
-    keep_dropped_targets key key_ref label_limit label_name_length_limit label_value_length_limit metric_name_escaping_scheme
-    metric_name_validation_scheme native_histogram_bucket_limit native_histogram_min_bucket_factor no_proxy otlp
+    keep_dropped_targets key key_ref label_limit label_name_length_limit label_value_length_limit
+    metric_name_escaping_scheme metric_name_validation_scheme native_histogram_bucket_limit native_histogram_min_bucket_factor no_proxy otlp
     password_ref protobuf_message proxy_connect_header proxy_from_environment retention round_robin_dns
     rule_query_offset runtime sample_age_limit sample_limit scrape_classic_histograms scrape_config_files
     scrape_failure_log_file scrape_native_histograms scrape_protocols signature_algorithm sigv4
@@ -193,22 +193,17 @@ def test_prometheus_knows_the_fields(tmp_path):
 
 
 @pytest.mark.programs
-def test_prometheus_knows_the_fields_of_its_service_discoveries(tmp_path):
+def test_prometheus_knows_the_fields_of_the_simple_service_discoveries(tmp_path):
     types = table_of("prometheus").types
-    client = {*types["Client"], "kubeconfig_file", "api_server"}  # these shut each other out
-    kubernetes: dict[str, Any] = {
-        **dict.fromkeys(types["Kubernetes"].keys() - client),
-        "role": "pod",
-        "namespaces": dict.fromkeys(types["Namespaces"]),
-        "selectors": [{**dict.fromkeys(types["Selector"]), "role": "pod"}],
-        "attach_metadata": dict.fromkeys(types["AttachMetadata"].keys() - {"namespace"}),  # since 3.0
-    }
-    job = {
+    job: dict[str, Any] = {
         "job_name": "all",
-        "kubernetes_sd_configs": [kubernetes],
         "static_configs": [{"targets": ["a:1"], "labels": None}],
         "file_sd_configs": [{"files": ["a.json"], "refresh_interval": "5m"}],
         "dns_sd_configs": [{"names": ["a"], "type": "A", "port": 1, "refresh_interval": "5m"}],
         "http_sd_configs": [{"url": "http://a", "refresh_interval": "5m"}],
     }
+    assert set(job["dns_sd_configs"][0]) == set(types["Dns"])
+    assert set(job["file_sd_configs"][0]) == set(types["File"])
+    assert set(job["http_sd_configs"][0]) == set(types["Http"]) - set(types["Client"])
+    assert set(job["static_configs"][0]) == set(types["Static"])
     assert "SUCCESS" in checked(tmp_path / "prometheus.yml", {"scrape_configs": [job]})
