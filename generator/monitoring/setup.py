@@ -12,7 +12,7 @@ from generator.errors import InputError, Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
 from generator.intake.document import Document, Text
 from generator.monitoring.charts import chart_of, scrapers_in_values, scrapes_in_values
-from generator.monitoring.pod import PodView, is_workload, workload_pod
+from generator.monitoring.pod import Mount, PodView, is_workload, workload_pod
 from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
 from generator.monitoring.versions import Version
@@ -142,7 +142,8 @@ class Setup:
             if document.name == namespace:
                 labels = document.get("metadata", "labels")
                 labels = labels if isinstance(labels, dict) else {}
-                enabled = labels.get("istio-injection") == "enabled" or bool(labels.get("istio.io/rev"))
+                # A namespace without the label isn't one that is disabled: in it, pods' own labels count.
+                enabled = {"enabled": True, "disabled": False}.get(str(labels.get("istio-injection")))
                 revision = str(labels.get("istio.io/rev") or "")
         settings = self.settings
         return Mesh(
@@ -221,11 +222,23 @@ class Setup:
         writer = self.writer(scraper)
         if writer is None or not writer.volume:
             return []
+        written = posixpath.normpath(posixpath.join("/", writer.sub_path, writer.inside))
         return sorted(
-            posixpath.normpath(posixpath.join(mount.directory, writer.inside))
-            for mount in scraper.pod.mounts(scraper.container)
-            if mount.name == writer.volume and not mount.sub_path
+            posixpath.normpath(posixpath.join(mount.directory, relative(written, "/" + mount.sub_path)))
+            for mount in self.mounts_after(scraper)
+            if mount.name == writer.volume and is_inside(written, "/" + mount.sub_path)
         )
+
+    def mounts_after(self, scraper: Scraper) -> list[Mount]:
+        """The mounts of the scraper's container after injection; the paths are those in the pod after it."""
+        name = scraper.pod.get(*scraper.container, "name")
+        view = PodView(scraper.document, self.pod_after(scraper), {})
+        return [
+            mount
+            for path, container in view.items("spec", "containers")
+            if container.get("name") == name
+            for mount in view.mounts(path)
+        ]
 
     # -------------------------------------------------------------------------------- what a scraper is given
 
