@@ -112,7 +112,21 @@ class Scrape:
 
     def __str__(self) -> str:
         """``job istio-mtls``, ``ServiceMonitor monitoring/web``."""
-        return str(self.document) if self.kind in MONITORS else f"{self.kind} {self.name}"
+        return str(self.document) if self.kind == self.document.kind else f"{self.kind} {self.name}"
+
+    @property
+    def resource(self) -> str:
+        """The Kubernetes object that holds it, as kubectl users write it."""
+        document = self.document
+        while document.outer is not None:
+            document = document.outer[0]
+        return str(document)
+
+    @property
+    def spec(self) -> ValuePath:
+        """Where the ``spec`` of its monitor stands in the document; of a job and a class, where they stand."""
+        listed = MONITORS[self.kind][1] if self.kind in MONITORS else ""
+        return self.path[:-2] if listed else self.path
 
     @property
     def scheme(self) -> str:
@@ -144,7 +158,7 @@ class Scrape:
         """The scrape class that it, or its monitor, names; "" for none."""
         if not self.spelling.scrape_class or self.kind not in MONITORS:
             return ""
-        return _text(self.document.get("spec", self.spelling.scrape_class))
+        return _text(self.document.get(*self.spec, self.spelling.scrape_class))
 
     @property
     def has_istio_names(self) -> bool:

@@ -1,0 +1,188 @@
+"""What a monitor scrapes, as far as the workloads and Services behind it are among the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from generator.errors import ValuePath
+from generator.intake.document import Document
+from generator.monitoring.pod import PodView
+from generator.monitoring.scrape import Scrape
+from generator.monitoring.setup import Setup, matches_labels
+
+#: Prefixes of port names, and application protocols, that Istio takes for HTTP (istio ``pkg/config/protocol``).
+_HTTP = frozenset({"http", "http2", "grpc", "grpc-web"})
+_HTTP_PROTOCOLS = _HTTP | {"kubernetes.io/h2c", "kubernetes.io/ws"}
+
+
+class ServicePort(NamedTuple):
+    """A port of a Service, and where it stands."""
+
+    document: Document
+    path: ValuePath
+    tree: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its name, "" for none."""
+        return str(self.tree.get("name") or "")
+
+    @property
+    def is_http(self) -> bool:
+        """Whether Istio takes it for HTTP."""
+        protocol = self.tree.get("appProtocol")
+        if isinstance(protocol, str) and protocol:
+            return protocol.lower() in _HTTP_PROTOCOLS
+        name = self.name.lower()
+        return name.partition("-")[0] in _HTTP or name.startswith("grpc-web")
+
+
+class Target(NamedTuple):
+    """A pod's port that a monitor scrapes: the workload (None: it isn't here), the port, the Services that name it."""
+
+    workload: Document | None
+    pod: PodView | None
+    port: int | None
+    services: tuple[ServicePort, ...]
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return str(self.workload) if self.workload is not None else str(self.services[0].document)
+
+
+def targets_of(setup: Setup, scrape: Scrape) -> Iterator[Target]:
+    """Give the ports that a ServiceMonitor's or a PodMonitor's endpoint scrapes; none for others."""
+    spec = scrape.document.get(*scrape.spec)
+    selector = spec.get("selector") if isinstance(spec, Mapping) else None
+    if selector is None or _sets_address(scrape):
+        return
+    if scrape.kind == "PodMonitor":
+        yield from _of_pods(setup, scrape, selector)
+    elif scrape.kind == "ServiceMonitor":
+        yield from _of_services(setup, scrape, selector)
+
+
+def _sets_address(scrape: Scrape) -> bool:
+    return any(rule.target == "__address__" or rule.action in {"keep", "drop"} for rule in scrape.relabelings())
+
+
+def _in_scope(scrape: Scrape, document: Document) -> bool:
+    """Whether a monitor surely looks into an object's namespace."""
+    selector = scrape.document.get(*scrape.spec, "namespaceSelector")
+    selector = selector if isinstance(selector, Mapping) else {}
+    if selector.get("any") is True:
+        return True
+    names = selector.get("matchNames")
+    return document.namespace in names if isinstance(names, list) and names else _same(scrape.document, document)
+
+
+def _same(one: Document, other: Document) -> bool:
+    return one.namespace == other.namespace
+
+
+def _labels(value: object) -> dict[str, str]:
+    return {key: label for key, label in value.items() if isinstance(label, str)} if isinstance(value, dict) else {}
+
+
+def _of_pods(setup: Setup, scrape: Scrape, selector: object) -> Iterator[Target]:
+    wanted = scrape.tree.get("port")
+    for document, pod in setup.workloads:
+        if not _in_scope(scrape, document) or not matches_labels(selector, pod.labels):
+            continue
+        number = scrape.tree.get("portNumber")
+        number = number if isinstance(number, int) else _declared(pod, wanted)
+        if number is not None:
+            yield Target(document, pod, number, tuple(_naming(setup, document, pod, number)))
+
+
+def _of_services(setup: Setup, scrape: Scrape, selector: object) -> Iterator[Target]:
+    wanted = scrape.tree.get("port")
+    for service in setup.of_kind("Service", group=""):
+        if not _in_scope(scrape, service) or not matches_labels(selector, _labels(service.get("metadata", "labels"))):
+            continue
+        for port in _ports(service):
+            if not wanted or port.name != wanted:
+                continue
+            behind = list(_behind(setup, service))
+            for document, pod in behind:
+                number = _target_port(port, pod)
+                yield Target(document, pod, number, tuple(_naming(setup, document, pod, number)) or (port,))
+            if not behind:
+                yield Target(None, None, None, (port,))
+
+
+def _ports(service: Document) -> Iterator[ServicePort]:
+    listed = service.get("spec", "ports")
+    for index, item in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(item, Mapping):
+            yield ServicePort(service, ("spec", "ports", index), item)
+
+
+def _behind(setup: Setup, service: Document) -> Iterator[tuple[Document, PodView]]:
+    """The workloads whose pods a Service selects."""
+    selector = _labels(service.get("spec", "selector"))
+    for document, pod in setup.workloads:
+        if selector and _same(service, document) and selector.items() <= pod.labels.items():
+            yield document, pod
+
+
+def _naming(setup: Setup, workload: Document, pod: PodView, number: int | None) -> Iterator[ServicePort]:
+    """The ports of Services that lead to a pod's port."""
+    for service in setup.of_kind("Service", group=""):
+        if number is not None and any(document is workload for document, _ in _behind(setup, service)):
+            yield from (port for port in _ports(service) if _target_port(port, pod) == number)
+
+
+def _target_port(port: ServicePort, pod: PodView) -> int | None:
+    target = port.tree.get("targetPort", port.tree.get("port"))
+    return target if isinstance(target, int) else _declared(pod, target)
+
+
+def _declared(pod: PodView, name: object) -> int | None:
+    """The number of a pod's port of this name."""
+    for path, _ in pod.containers():
+        for _, port in pod.items(*path, "ports"):
+            if name and port.get("name") == name and isinstance(port.get("containerPort"), int):
+                return int(port["containerPort"])
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------- mTLS modes
+
+
+class Mode(NamedTuple):
+    """The mTLS mode of a pod's port, where a PeerAuthentication says it; ``level`` is workload or namespace."""
+
+    mode: str
+    document: Document
+    path: ValuePath
+    level: str
+
+
+def mtls_mode(setup: Setup, target: Target) -> Mode | None:
+    """Give the mode that a PeerAuthentication in the pod's namespace states for a target; None where none does."""
+    if target.workload is None or target.pod is None:
+        return None
+    namespace, labels = target.workload.namespace, target.pod.labels
+    policies = [one for one in setup.of_kind("PeerAuthentication") if one.group == "security.istio.io"]
+    policies = [one for one in policies if one.namespace == namespace]
+    for document in policies:
+        wanted = _labels(document.get("spec", "selector", "matchLabels"))
+        if wanted and wanted.items() <= labels.items():
+            ports = document.get("spec", "portLevelMtls")
+            for key in ports if isinstance(ports, dict) else ():
+                if str(key) == str(target.port) and (mode := _mode(document, "spec", "portLevelMtls", key)):
+                    return Mode(mode, document, ("spec", "portLevelMtls", key, "mode"), "workload")
+            if mode := _mode(document, "spec", "mtls"):
+                return Mode(mode, document, ("spec", "mtls", "mode"), "workload")
+    for document in policies:
+        if not _labels(document.get("spec", "selector", "matchLabels")) and (mode := _mode(document, "spec", "mtls")):
+            return Mode(mode, document, ("spec", "mtls", "mode"), "namespace")
+    return None
+
+
+def _mode(document: Document, *path: str | int) -> str:
+    mode = document.get(*path, "mode")
+    return mode if mode in {"STRICT", "PERMISSIVE", "DISABLE"} else ""
