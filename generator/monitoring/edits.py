@@ -104,7 +104,7 @@ def snippet(edits: Sequence[Edit]) -> str:
     shown: dict[int, tuple[Document, Any]] = {}
     for edit in edits:
         if edit.value is REMOVE:
-            lines.append(f"# remove {_spelled(edit.path)}")
+            lines.append(f"# remove {_spelled(edit.document.tree, edit.path)}")
             continue
         document, tree = shown.get(id(edit.document), (edit.document, None))
         shown[id(edit.document)] = (document, _shown(tree, document.tree, edit.path, edit.value))
@@ -121,10 +121,17 @@ def _inner_name(document: Document) -> str:
     return f"{path[-1]} of {outer}"
 
 
-def _spelled(path: ValuePath) -> str:
-    from generator.errors import dotted
-
-    return dotted(path)
+def _spelled(tree: Any, path: ValuePath) -> str:
+    """Spell a path with the names of lists' elements: ``spec.volumes[istio-certs].secret``."""
+    text = ""
+    for part in path:
+        tree = _child(tree, part)
+        named = _identity(tree)
+        if isinstance(part, int):
+            text += f"[{next(iter(named.values())) if named else part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
 
 
 class _Item(NamedTuple):
