@@ -27,15 +27,15 @@ TEXTS = ("core", "operator", "istio", "prometheus")
 NEWER_NAMES = """
     alert_relabel_configs always_scrape_classic_histograms audience azuread body_size_limit ca ca_ref cert cert_ref
     chunked_read_limit claims client_certificate_key client_certificate_key_file client_certificate_key_id
-    client_certificate_key_ref client_secret_ref convert_classic_histograms_to_nhcb credentials_ref enable_compression
-    external_id extra_scrape_metrics fallback_scrape_protocol google_iam grant_type http_headers iss
-    keep_dropped_targets key key_ref label_limit label_name_length_limit label_value_length_limit
-    metric_name_escaping_scheme metric_name_validation_scheme native_histogram_bucket_limit native_histogram_min_bucket_factor no_proxy otlp
-    password_ref protobuf_message proxy_connect_header proxy_from_environment retention round_robin_dns
-    rule_query_offset runtime sample_age_limit sample_limit scrape_classic_histograms scrape_config_files
-    scrape_failure_log_file scrape_native_histograms scrape_protocols signature_algorithm sigv4
-    stale_series_compaction_threshold target_limit track_timestamps_staleness use_fips_sts_endpoint username_file
-    username_ref
+    client_certificate_key_ref client_secret_ref convert_classic_histograms_to_nhcb credentials_ref
+    enable_compression external_id extra_scrape_metrics fallback_scrape_protocol google_iam grant_type http_headers
+    iss keep_dropped_targets key key_ref label_limit label_name_length_limit label_value_length_limit
+    metric_name_escaping_scheme metric_name_validation_scheme native_histogram_bucket_limit
+    native_histogram_min_bucket_factor no_proxy otlp password_ref protobuf_message proxy_connect_header
+    proxy_from_environment retention round_robin_dns rule_query_offset runtime sample_age_limit sample_limit
+    scrape_classic_histograms scrape_config_files scrape_failure_log_file scrape_native_histograms scrape_protocols
+    signature_algorithm sigv4 stale_series_compaction_threshold target_limit track_timestamps_staleness
+    use_fips_sts_endpoint username_file username_ref
 """
 NEWER = frozenset(NEWER_NAMES.split())
 
