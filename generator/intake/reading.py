@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.intake.document import Document, Text, objects_of
@@ -61,7 +59,7 @@ def read(names: Sequence[str], stdin: Callable[[], str]) -> Intake:
 def _take(reader: _Reader, name: str, stdin: Callable[[], str]) -> None:
     if name == "-":
         reader.text(stdin().removeprefix("\ufeff"), STDIN, "")
-    elif re.match(r"https?://", name):
+    elif name.startswith(("http://", "https://")):
         hint = f"curl -fsSL {name} | sidecert doctor -"
         raise InputError(Problem("nothing is fetched from the net", Location(name), hint=hint))
     elif os.path.isdir(name):
@@ -136,15 +134,15 @@ class _Reader:
         """Tell of a chart's templates; its values are read as any other file."""
         for folder, folders, names in os.walk(os.path.join(chart, "templates")):
             folders.sort()
-            for name in sorted(names):
-                path = os.path.join(folder, name)
+            for path in sorted(os.path.join(folder, name) for name in names if name.endswith((*_ENDINGS, ".tpl"))):
                 try:
-                    line = first_opening(read_text(path, path)) if name.endswith((*_ENDINGS, ".tpl")) else 0
+                    line = first_opening(read_text(path, path))
                 except InputError:
                     continue
                 if line:
                     self.unrendered.append(chart_problem(chart, Location(path, line)))
                     return
+        self.unrendered.append(chart_problem(chart, Location(os.path.join(chart, "Chart.yaml"))))
 
     def file(self, path: str, shown: str, *, named: bool = False, unused: bool = False) -> None:
         """Read a file; ``named`` where the user named it, ``unused`` where the kustomization beside it does without."""
@@ -159,30 +157,23 @@ class _Reader:
 
     def text(self, text: str, source: str, path: str, *, named: bool = True, unused: bool = False) -> None:
         """Sort the documents of a text; ``path`` is where it lies, "" for standard input."""
-        readable = text
         try:
-            try:
-                trees = load_documents(text, source)
-            except InputError:
-                readable = _as_yaml(text)
-                if not readable:
-                    raise
-                trees = load_documents(readable, source)
+            parts = _load(text, source)
         except InputError as error:
             problem = unrendered(text, source, path, error)
             if problem is None:
                 raise
             self.unrendered.append(problem)
             return
-        shared = Text(text, source, readable)
-        for index, tree in enumerate(trees):
-            if not isinstance(tree, dict):
-                kind = "a list" if isinstance(tree, list) else "a text"
-                place = shared.places(index).keys[()]
-                self.left_out.append(Problem(f"this is {kind}, not a Kubernetes object or a values file", place))
-                continue
-            for document in objects_of(Document(tree, shared, index)):
-                self._sort(document, path, named=named, unused=unused)
+        for shared, trees in parts:
+            for index, tree in enumerate(trees):
+                if isinstance(tree, dict):
+                    for document in objects_of(Document(tree, shared, index)):
+                        self._sort(document, path, named=named, unused=unused)
+                else:
+                    kind = "a list" if isinstance(tree, list) else "a text"
+                    message = f"this is {kind}, not a Kubernetes object or a values file"
+                    self.left_out.append(Problem(message, shared.places(index).keys[()]))
 
     def _sort(self, document: Document, path: str, *, named: bool, unused: bool = False) -> None:
         """Put a document where it belongs."""
@@ -263,31 +254,37 @@ def _entries(folder: str) -> Iterator[tuple[str, bool]]:
     yield from found
 
 
-# ---------------------------------------------------------------------------------------------------------------- JSON
+def _load(text: str, source: str) -> list[tuple[Text, list[object]]]:
+    """Read a text's documents; JSON that YAML can't read gives each of its values as a text of its own."""
+    try:
+        return [(Text(text, source), load_documents(text, source))]
+    except InputError:
+        values = _json_values(text)
+        if not values:
+            raise
+        return [(Text(text, source, value), load_documents(value, source)) for value in values]
 
-_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
+def _json_values(text: str) -> list[str]:
+    r"""Give each value of a JSON text as YAML, at the line and column where it stands; [] where the text is no JSON.
 
-def _as_yaml(text: str) -> str:
-    """Give JSON that YAML can't read in a form that it can, on the same lines; "" where the text is no JSON.
-
-    YAML 1.1 knows no escape for half a character, and several values, one after the other, need a line `---`.
+    To YAML, several values one after the other are no documents, a tab is no indentation, and half a character
+    (``\ud83d``) is none.
     """
+    import json
+    import re
+
     if not text.lstrip().startswith("{"):
-        return ""
+        return []
     decoder, position = json.JSONDecoder(), 0
-    parts: list[str] = []
+    values: list[str] = []
     while rest := text[position:].lstrip():
         start = len(text) - len(rest)
         try:
-            _value, end = decoder.raw_decode(text, start)
+            _value, position = decoder.raw_decode(text, start)
         except ValueError:
-            return ""
-        parts.append(text[position:start] + ("--- " if parts else "") + text[start:end])
-        position = end
-    return _PAIR.sub(_character, "".join(parts))
-
-
-def _character(match: re.Match[str]) -> str:
-    character: Any = json.loads(f'"{match[0]}"')
-    return str(character)
+            return []
+        margin = "\n" * text.count("\n", 0, start) + " " * (start - text.rfind("\n", 0, start) - 1)
+        pair = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+        values.append(margin + re.sub(pair, lambda match: str(json.loads(f'"{match[0]}"')), text[start:position]))
+    return values

@@ -12,10 +12,14 @@ import re
 from generator.errors import InputError, Location, Problem
 
 _OPENING = re.compile(r"\{\{|\{%|\{#")
+# Where a value begins; further on, braces are part of a plain text.
+_VALUE_OPENING = re.compile(r"(?:^|[:\-?,\[]\s)\s*(?:\{\{|\{%|\{#)")
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-=+?][^}]*)?\}")
 # A line whose value is a block: `key: |`, `- >-`, `- key: |2 # comment`.
 _BLOCK = re.compile(r"(?:^|[:\-?]\s+)[|>][-+0-9]{0,2}\s*(?:#.*)?$")
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^']|'')*'""")
+# A quote that a line begins and doesn't end.
+_OPEN_QUOTE = re.compile(r"""(?:^|[:\-?,\[{]\s)\s*(["'])[^"']*$""")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 _HELM = re.compile(r"\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|\b(?:include|toYaml|nindent|tpl)\b")
 _JINJA = re.compile(r"\{%|\{#|\{\{-?\s*[A-Za-z_][\w.]*\s*(?:\||\}\}|\()")
@@ -27,16 +31,17 @@ def unrendered(text: str, source: str, path: str, error: InputError) -> Problem 
     ``path`` is where the file lies ("" for standard input): what is below a chart is rendered with it. ``error`` is
     what was wrong with the YAML.
     """
-    number, line = _first(text, _OPENING)
+    number, line = _first_opening(text)
+    place = error.problems[0].location
     if number:
         return _problem(text, line, Location(source, number, line.index("{") + 1), path, error)
-    place = error.problems[0].location
-    written = text.split("\n")[place.line - 1] if place and place.line else ""
-    if place and _VARIABLE.search(written):
-        hint = f"envsubst < {source} | sidecert doctor -"
-        return Problem(
-            "this is a template, not a manifest", place, found=written.strip(), hint=f"render it first: {hint}"
-        )
+    lines = text.split("\n")
+    last = place.line if place else 0
+    for number in range(last, max(last - 2, 0), -1):
+        if number <= len(lines) and (match := _VARIABLE.search(lines[number - 1])):
+            hint = f"render it first: envsubst < {source} | sidecert doctor -"
+            where = Location(source, number, match.start() + 1)
+            return Problem("this is a template, not a manifest", where, found=lines[number - 1].strip(), hint=hint)
     return None
 
 
@@ -93,18 +98,23 @@ def chart_of(path: str) -> str:
     return ""
 
 
-def _first(text: str, wanted: re.Pattern[str]) -> tuple[int, str]:
-    """Find the first line on which a pattern stands where YAML has no text; (0, "") where none does."""
+def _first_opening(text: str) -> tuple[int, str]:
+    """Find the first line on which a value begins like an expression; (0, "") where none does."""
     block = -1  # the indentation of the line that opened the block which the lines are in, if any
+    quote = ""  # the quote that the lines are in, if any
     for number, line in enumerate(text.split("\n"), 1):
         indentation = len(line) - len(line.lstrip(" "))
         if block >= 0 and (indentation > block or not line.strip()):
             continue
         block = -1
+        if quote:
+            quote = "" if quote in line else quote
+            continue
         bare = _COMMENT.sub("", _QUOTED.sub('""', line)).rstrip()
-        if wanted.search(bare):
+        if _VALUE_OPENING.search(bare):
             return number, line
         if _BLOCK.search(bare):
-            # The dash of a list item counts as indentation of what stands behind it.
-            block = len(line) - len(line.lstrip(" ")) if not line.lstrip(" ").startswith("- ") else indentation
+            block = indentation
+        elif opened := _OPEN_QUOTE.search(bare):
+            quote = opened[1]
     return 0, ""
