@@ -163,7 +163,8 @@ class _Work:
     def mount_annotation_edits(self, volume: str) -> Iterator[Edit]:
         """Have the volume mounted in the proxy, where the agent writes."""
         writer = self.writer
-        if writer and writer.volume == volume and not writer.read_only and not writer.sub_path:
+        fine = writer and writer.volume == volume and not writer.read_only and not writer.sub_path
+        if fine and writer and writer.directory == self.directory():
             return
         old = self.pod.annotations.get(USER_VOLUME_MOUNT, "")
         try:
@@ -173,7 +174,9 @@ class _Work:
         directory = self.directory()
         mount = {"mountPath": directory}
         if isinstance(found, list):
-            kept = [item for item in found if not _mounts(item, directory)]
+            # a second mount of the volume would show the key where the agent must not find it
+            others = [item for item in found if not (isinstance(item, dict) and item.get("name") == volume)]
+            kept = [item for item in others if not _mounts(item, directory)]
             new: Any = [*kept, {"name": volume, **mount}]
         else:
             kept_by_name = {name: item for name, item in found.items() if not _mounts(item, directory)}
