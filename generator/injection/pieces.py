@@ -133,8 +133,8 @@ def field(name: str, path: str) -> Tree:
 
 
 def text(name: str, value: str) -> Tree:
-    """Give a variable that holds a text."""
-    return {"name": name, "value": value}
+    """Give a variable that holds a text; Kubernetes leaves out an empty one."""
+    return {"name": name, "value": value} if value else {"name": name}
 
 
 def limit(name: str, resource: str, mesh: Mesh) -> Tree:
@@ -159,7 +159,7 @@ def compact(value: object) -> str:
 def common_volumes(socket: str, annotations: Mapping[str, str], mesh: Mesh) -> list[Tree]:
     """Give the volumes of a template after its sockets; ``socket`` names the one between agent and Envoy or gRPC."""
     pod_info = [{"fieldRef": {"fieldPath": f"metadata.{part}"}, "path": part} for part in ("labels", "annotations")]
-    if mesh.since(8) and not mesh.since(14):
+    if mesh.since(9) and not mesh.since(14):
         pod_info += [_resource_item(kind) for kind in ("limit", "request")]
     token = {"audience": "istio-ca", "expirationSeconds": 43200, "path": "istio-token"}
     volumes: list[Tree] = []

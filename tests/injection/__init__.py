@@ -1,0 +1,1 @@
+"""The pod as Istio's webhook leaves it."""
