@@ -254,6 +254,12 @@ def test_annotations_are_strings():
     ]
 
 
+def test_what_a_secret_holds_is_not_told():
+    text = "apiVersion: v1\nkind: Secret\nstringData: {pin: 4711, switch: true}\ndatas: {}\nstringdata: {a: 4711}"
+    found = unknown_fields(parsed(text))
+    assert [one.found for one in found] == ["a number", "a boolean", "stringdata", "a number"]
+
+
 def test_the_items_of_a_list_are_looked_at():
     tree = {"apiVersion": "v1", "kind": "List", "items": [{}, parsed(f"{SERVICE_MONITOR}    tlsconfig: {{}}\n")]}
     (found,) = unknown_fields(tree)

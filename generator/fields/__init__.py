@@ -40,7 +40,8 @@ _OF_CHART = frozenset(_CHART_FIELDS.split())
 def unknown_fields(tree: Mapping[str, Any]) -> list[Unknown]:
     """Find the fields of a Kubernetes object that don't exist, in the object's order.
 
-    Takes the whole object, or a list of them; paths begin at its root. Gives ``[]`` for kinds that aren't known.
+    Takes the whole object, or a list of them; paths begin at its root. Gives ``[]`` for kinds that aren't known. What a
+    Secret holds is not told.
     """
     from generator.fields.near import same_letters
     from generator.fields.table import kinds, table_for
@@ -60,7 +61,8 @@ def unknown_fields(tree: Mapping[str, Any]) -> list[Unknown]:
     version = tree.get("apiVersion")
     group = version.rpartition("/")[0] if isinstance(version, str) else kinds().get(kind)
     known = None if group is None else table_for(group, kind)
-    return [] if known is None else walked(tree, *known)
+    found = [] if known is None else walked(tree, *known)
+    return found if kind != "Secret" else [one._replace(found=_sort_of(one.found)) for one in found]
 
 
 def unknown_in_pod_spec(spec: Mapping[str, Any]) -> list[Unknown]:
@@ -85,6 +87,11 @@ def unknown_in_prometheus_configuration(config: Mapping[str, Any]) -> list[Unkno
 def unknown_in_scrape_config(job: Mapping[str, Any]) -> list[Unknown]:
     """Find the fields of one item of ``scrape_configs`` that don't exist; paths begin at the item."""
     return _walked(job, "prometheus", "Job")
+
+
+def _sort_of(words: str) -> str:
+    """Leave the value out of the words for it: ``a number`` for ``the number 3``."""
+    return f"a {words.split()[1]}" if words.startswith("the ") else words
 
 
 def _walked(tree: Mapping[str, Any], text: str, kind: str, passed: frozenset[str] = frozenset()) -> list[Unknown]:

@@ -146,7 +146,9 @@ def _deeper(field: str, level: Level, table: Table) -> Meant | None:
     places: list[tuple[int, str, str, str]] = []
     for beside, value in level.fields.items():
         way, fields = table.below(value)
-        right = "" if way == "{}" or not fields else field if field in fields else same_letters(field, fields)
+        if way == "{}" or not fields or _alike(fields, level.fields):
+            continue
+        right = field if field in fields else same_letters(field, fields)
         there = level.map.get(beside)
         if right and (beside in level.map or beside in _TLS) and not (isinstance(there, dict) and right in there):
             places.append((_likely(level.map, beside), right, beside, way))
@@ -156,6 +158,11 @@ def _deeper(field: str, level: Level, table: Table) -> Meant | None:
     rank, right, beside, way = places[0]
     empty = ", which is empty here" if rank == 0 else ""
     return Meant(right, f"{right} one level deeper, in {'an item of ' if way else ''}{beside}{empty}")
+
+
+def _alike(fields: Fields, others: Fields) -> bool:
+    """Tell whether two maps have so much in common that a field of one may well be a new field of the other."""
+    return len((fields.keys() & others.keys()) - _COMMON) > 1
 
 
 def _likely(holder: Mapping[str, Any], field: str) -> int:
@@ -168,7 +175,7 @@ def _likely(holder: Mapping[str, Any], field: str) -> int:
 def _higher(field: str, level: Level) -> Meant | None:
     """Find a field that belongs beside the map that it is in: it is indented too far."""
     right = field if field in level.above else same_letters(field, level.above)
-    if not right or right in _COMMON or not level.path:
+    if not right or right in _COMMON or not level.path or _alike(level.fields, level.above):
         return None
     around = next((step for step in reversed(level.path) if isinstance(step, str)), "")
     return Meant(right, f"{right} one level higher, beside {around}")

@@ -76,19 +76,27 @@ def table_of(name: str) -> Table:
 def parse(text: str) -> dict[str, dict[str, str]]:
     """Read the text of a table."""
     types: dict[str, dict[str, str]] = {}
-    included: list[tuple[dict[str, str], str]] = []
-    fields: dict[str, str] = {}
+    included: dict[str, list[str]] = {}
+    name = ""
     for line in text.splitlines():
         if not line or line[0] == "#":
             continue
         if line[0] != " ":
-            fields = types[line] = {}
+            name = line
+            types[name] = {}
             continue
         kind, *names = line.split()
         if kind == "+":
-            included.append((fields, names[0]))
+            included.setdefault(name, []).extend(names)
         else:
-            fields.update(dict.fromkeys(names, kind))
-    for into, name in reversed(included):  # what is included stands below, and may itself include
-        into.update(types[name])
+            types[name].update(dict.fromkeys(names, kind))
+    for name in list(included):
+        _include(types, included, name)
     return types
+
+
+def _include(types: dict[str, dict[str, str]], included: dict[str, list[str]], name: str) -> None:
+    """Give a type the fields of those that it includes, which get theirs first."""
+    for other in included.pop(name, ()):
+        _include(types, included, other)
+        types[name].update(types[other])

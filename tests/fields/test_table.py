@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from generator.fields.slips import Level, meant
-from generator.fields.table import Table, kinds, parse, table_of
+from generator.fields.table import Fields, Table, kinds, parse, table_of
 from generator.yaml import block
 from tests.fields import collect
 from tests.tools import program
@@ -127,16 +127,50 @@ TWINS = {
 }
 
 
+# And those that would be taken for a field of the map around: the field, and the one that holds it.
+INNER_TWINS = {
+    ("ownerReferences", "uid"),
+    ("containers", "securityContext"),
+    ("ephemeralContainers", "securityContext"),
+    ("initContainers", "securityContext"),
+    ("evictionResponders", "priority"),
+    ("oauth2", "tlsConfig"),  # of a Probe, where oauth2 has little else of what is around it
+    ("openstackSDConfigs", "tlsConfig"),
+    ("ephemeral", "volumeClaimTemplate"),
+    ("ringHash", "minimumRingSize"),
+    ("subsets", "trafficPolicy"),
+    ("alertmanagers", "alert_relabel_configs"),
+}
+
+
 def test_hardly_a_known_field_would_be_called_a_slip_by_a_table_without_it():
-    said = set()
-    for text in TEXTS:
-        table = table_of(text)
-        for name, fields in table.types.items():
-            for field in fields:
-                others = {other: kind for other, kind in fields.items() if other != field}
-                if meant(field, Level({field: 1}, others, {}, ()), table) is not None:
-                    said.add((name, field))
+    said = {
+        (name, field)
+        for text in TEXTS
+        for name, fields in table_of(text).types.items()
+        for field in fields
+        if said_without(field, fields, {}, "", table_of(text))
+    }
     assert said == TWINS
+
+
+def test_hardly_a_known_field_would_be_taken_for_one_of_the_map_around_it():
+    said = {
+        (holder, field)
+        for text in TEXTS
+        for above in table_of(text).types.values()
+        for holder, kind in above.items()
+        for field in table_of(text).below(kind)[1] or {}
+        if "higher" in said_without(field, table_of(text).below(kind)[1] or {}, above, holder, table_of(text))
+    }
+    assert said == INNER_TWINS
+
+
+def said_without(field: str, fields: Fields, above: Fields, holder: str, table: Table) -> str:
+    """Give what is said of a field of a map by a table that knows all of the map's fields but this one."""
+    others = {other: kind for other, kind in fields.items() if other != field}
+    said = meant(field, Level({field: 1}, others, above, (holder,) if holder else ()), table)
+    return said.expected if said else ""
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -158,11 +192,14 @@ def test_every_type_that_a_text_names_is_in_it_or_in_that_of_kubernetes(text):
 
 
 def test_a_type_has_the_fields_of_those_that_it_includes():
-    assert parse("A\n  + B\n  string a\nB\n  + C\nC\n  []A c\n") == {
+    assert parse("A\n  + B\n  string a\nB\n  + C\nC\n  []A c\nD\n  + B\n") == {
         "A": {"a": "string", "c": "[]A"},
         "B": {"c": "[]A"},
         "C": {"c": "[]A"},
+        "D": {"c": "[]A"},
     }
+    types = table_of("prometheus").types
+    assert types["Kubernetes"].keys() > types["Client"].keys() > types["Proxy"].keys()
 
 
 def wrong(table: Mapping[str, Mapping[str, str]], value: str) -> Any:
