@@ -132,7 +132,7 @@ class _Reader:
 
     def _chart(self, chart: str) -> None:
         """Tell of a chart's templates; its values are read as any other file."""
-        for folder, folders, names in os.walk(os.path.join(chart, "templates")):
+        for folder, folders, names in os.walk(_below(chart, "templates")):
             folders.sort()
             for path in sorted(os.path.join(folder, name) for name in names if name.endswith((*_ENDINGS, ".tpl"))):
                 try:
@@ -142,7 +142,7 @@ class _Reader:
                 if line:
                     self.unrendered.append(chart_problem(chart, Location(path, line)))
                     return
-        self.unrendered.append(chart_problem(chart, Location(os.path.join(chart, "Chart.yaml"))))
+        self.unrendered.append(chart_problem(chart, Location(_below(chart, "Chart.yaml"))))
 
     def file(self, path: str, shown: str, *, named: bool = False, unused: bool = False) -> None:
         """Read a file; ``named`` where the user named it, ``unused`` where the kustomization beside it does without."""
@@ -238,11 +238,15 @@ class _Walk:
         if own:
             self.kustomizations.append(folder)
         for name, is_folder in _entries(folder):
-            path = name if folder == "." else os.path.join(folder, name)
+            path = _below(folder, name)
             if is_folder and not (chart and name in {"templates", "charts"}):
                 self._go(path)
             elif not is_folder and name != own and name.endswith(_ENDINGS):
                 self.files.append(path)
+
+
+def _below(folder: str, name: str) -> str:
+    return name if folder == "." else os.path.join(folder, name)
 
 
 def _entries(folder: str) -> Iterator[tuple[str, bool]]:
