@@ -37,7 +37,12 @@ class BuiltDocument(Document):
         self.files = files
 
     def locate(self, path: ValuePath = ()) -> Location:
-        """Say where a value stands in the file that set it; of one that doesn't exist, the nearest part above it."""
+        """Say where a value stands in the file that set it; of one that doesn't exist, the nearest part above it.
+
+        A string that is a whole file is at the beginning of that file.
+        """
+        if path in self.files:
+            return Location(self.files[path].source, 1, 1)
         document, inner = self._origin(path)
         return document.locate(inner)
 

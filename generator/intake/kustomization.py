@@ -113,11 +113,8 @@ def build(kustomization: Kustomization) -> list[Document]:
 
 def _built(kustomization: Kustomization, items: list[Item], above: tuple[str, ...]) -> list[Item]:
     """Give the objects of a kustomization; a component works on ``items``, which it is given."""
-    real = os.path.realpath(kustomization.folder)
-    if real in above:
-        raise _unbuildable(kustomization, "it is made of itself", ())
     _check_known(kustomization)
-    above = (*above, real)
+    above = (*above, os.path.realpath(kustomization.folder))
     for key in ("resources", "bases"):
         for number, name in enumerate(kustomization.entries(key)):
             items = items + _resource(kustomization, str(name), (key, number), above)
@@ -128,7 +125,7 @@ def _built(kustomization: Kustomization, items: list[Item], above: tuple[str, ..
                 said = (field, number)
                 generate(items, kind, _map(entry), said, _files(kustomization))
         for number, name in enumerate(kustomization.entries("components")):
-            items = _built(_folder(kustomization, str(name), ("components", number)), items, above)
+            items = _built(_folder(kustomization, str(name), ("components", number), above), items, above)
         for key in ("patchesStrategicMerge", "patches"):
             for number, entry in enumerate(kustomization.entries(key)):
                 said = (key, number)
@@ -199,7 +196,7 @@ def _resource(kustomization: Kustomization, name: str, said: ValuePath, above: t
     """Give the objects of one entry of `resources`: a file, or another kustomization."""
     path = kustomization.path(name)
     if os.path.isdir(path):
-        return _built(_folder(kustomization, name, said), [], above)
+        return _built(_folder(kustomization, name, said, above), [], above)
     _check_there(kustomization, name, said)
     source = kustomization.name(name)
     text = read_text(path, source)
@@ -210,10 +207,12 @@ def _resource(kustomization: Kustomization, name: str, said: ValuePath, above: t
     return [Item(document.tree, document) for document in documents]
 
 
-def _folder(kustomization: Kustomization, name: str, said: ValuePath) -> Kustomization:
-    """Open another kustomization that this one names."""
+def _folder(kustomization: Kustomization, name: str, said: ValuePath, above: tuple[str, ...]) -> Kustomization:
+    """Open another kustomization that this one names; ``above`` are the folders that lead to it."""
     path = kustomization.path(name)
     _check_there(kustomization, name, said)
+    if os.path.realpath(path) in above:
+        raise _unbuildable(kustomization, "it is made of itself", said)
     if not kustomization_file(path):
         raise _unbuildable(kustomization, f"{kustomization.name(name)} holds no kustomization.yaml", said)
     return open_kustomization(path, kustomization.name(name))
