@@ -162,8 +162,8 @@ def test_volumes_of_the_proxy_are_completed_in_their_form(form):
         "      labels:", f"      annotations:\n        {USER_VOLUME_MOUNT}: '{form}'\n      labels:"
     )
     found = load(pod_of(with_pattern(text))["metadata"]["annotations"][USER_VOLUME_MOUNT], "")
+    assert isinstance(found, list if form.startswith("[") else dict)
     assert len(found) == 2
-    assert isinstance(found, type(load(form, "")))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
