@@ -75,7 +75,10 @@ def mount_edits(scraper: Scraper, writer: Writer, without: tuple[str, ...]) -> t
     text = scraper.pod.annotations.get(USER_VOLUME_MOUNT)
     if text is None:
         return ()
-    tree = json.loads(text)
+    try:
+        tree = json.loads(text)
+    except ValueError:  # the webhook refuses the pod, which is told first
+        return ()
     items: list[tuple[Any, Any]] = list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree))
     kept = {
         key: {name: value for name, value in item.items() if name not in without}

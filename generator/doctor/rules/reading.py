@@ -1,0 +1,242 @@
+"""Certificates: whether Prometheus finds what the proxy writes."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+
+from generator.doctor.rule import Fix, Found, rule
+from generator.doctor.rules.certificates import writers, written_place
+from generator.doctor.rules.examples import OPERATOR, PLAIN, WORKLOAD_AND_CONFIGURATION, but
+from generator.doctor.rules.spoiling import METADATA, MOUNT, READER
+from generator.doctor.rules.views import (
+    NamedFile,
+    can_be_edited,
+    existing,
+    files_of,
+    is_hindered,
+    is_istio,
+    set_elsewhere,
+)
+from generator.injection import is_ours, proxy_container
+from generator.intake.document import Document
+from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.pattern import pattern_edits
+from generator.monitoring.pod import Mount
+from generator.monitoring.setup import Volume, is_inside
+
+FILE_NAMES = {"ca": "root-cert.pem", "cert": "cert-chain.pem", "key": "key.pem"}
+_OTHER_INJECTORS = ("vault.hashicorp.com/", "spiffe.io/", "csi.cert-manager.io/")
+
+
+def covering(setup: Setup, scraper: Scraper, directory: str) -> Mount | None:
+    """Give the mount of the scraper's container in which a directory lies, the deepest one; None for none."""
+    found = [mount for mount in setup.mounts_after(scraper) if is_inside(directory, mount.directory)]
+    return max(found, key=lambda mount: len(posixpath.normpath(mount.directory)), default=None)
+
+
+def _writable_elsewhere(setup: Setup, scraper: Scraper, volume: str) -> bool:
+    """Whether a container beside Prometheus and Istio's may write to a volume."""
+    own = scraper.pod.get(*scraper.container, "name")
+    spec = setup.pod_after(scraper).get("spec") or {}
+    containers = [one for kind in ("initContainers", "containers") for one in spec.get(kind) or []]
+    return any(
+        mount.get("name") == volume and mount.get("readOnly") is not True
+        for container in containers
+        if isinstance(container, Mapping) and container.get("name") != own and not is_ours(container)
+        for mount in container.get("volumeMounts") or []
+        if isinstance(mount, Mapping)
+    )
+
+
+def _fed_by_nobody(setup: Setup, scraper: Scraper, mount: Mount) -> Volume | None:
+    """Give the volume of a mount if it starts empty and nothing in the manifest writes to it."""
+    volume = setup.volumes(scraper).get(mount.name)
+    if volume is None or not volume.is_empty_dir or _writable_elsewhere(setup, scraper, mount.name):
+        return None
+    return volume
+
+
+@rule(
+    "nothing-writes-certificates",
+    title="Prometheus reads certificates that nothing writes",
+    severity="error",
+    stage="writing",
+    why="""
+        An emptyDir starts empty. Only a proxy that is told to (`OUTPUT_CERTS`, since Istio 1.5) writes its workload
+        certificate there, and only if the volume is mounted in the proxy too. Prometheus makes no scrape pool for a
+        job whose files are missing: no target, no `up` series, one line in the log.
+        """,
+    sources=["istio `security/pkg/nodeagent/util/util.go`", "prometheus `scrape/manager.go`"],
+    wrong=but(OPERATOR, (METADATA.replace("          ", "        "), ""), (MOUNT[2:], "")),
+)
+def nothing_writes_certificates(setup: Setup) -> Iterator[Found]:
+    """Look for a writer of every directory in which jobs look for Istio's files."""
+    for scraper in setup.scrapers:
+        if not scraper.product or setup.writer(scraper) is not None or is_hindered(setup, scraper):
+            continue
+        told: set[str] = set()
+        for file in files_of(setup, scraper):
+            mount = covering(setup, scraper, file.directory)
+            key = mount.name if mount else file.directory
+            if is_istio(file.scrape) and key not in told and not _comes_otherwise(scraper, mount):
+                told.add(key)
+                yield from _unwritten(setup, scraper, file, mount)
+        for mount in scraper.pod.mounts(scraper.container):
+            looks_so = "istio" in mount.name and "cert" in mount.name
+            if looks_so and mount.name not in told:
+                told.add(mount.name)
+                yield from _unwritten(setup, scraper, None, mount)
+
+
+def _comes_otherwise(scraper: Scraper, mount: Mount | None) -> bool:
+    """Whether another tool adds volumes to the pod when it is made, so that a missing mount says nothing."""
+    return mount is None and any(key.startswith(_OTHER_INJECTORS) for key in scraper.pod.annotations)
+
+
+def _unwritten(setup: Setup, scraper: Scraper, file: NamedFile | None, mount: Mount | None) -> Iterator[Found]:
+    says = "have the proxy write certificates into a volume that Prometheus mounts"
+    fix = Fix(says, pattern_edits(setup, scraper) if can_be_edited(scraper) else ())
+    if mount is None:
+        if file is not None:
+            found = f"{file.scrape} names files in {file.directory}, where nothing is mounted, and no proxy writes any"
+            yield Found(file.scrape.document, file.place, found, fix, resource=str(scraper))
+        return
+    volume = _fed_by_nobody(setup, scraper, mount)
+    if volume is None:
+        return
+    proxy = proxy_container(setup.pod_after(scraper)) or {}
+    mounted = any(one.get("name") == volume.name for one in proxy.get("volumeMounts") or [])
+    if mounted and set_elsewhere(setup, "OUTPUT_CERTS"):
+        return
+    why = f"no proxy has OUTPUT_CERTS{'; the mesh may set it for all' if mounted else ''}"
+    path = next((one.path for one in scraper.pod.mounts(scraper.container) if one.name == mount.name), mount.path)
+    found = f"the volume {volume.name}, mounted at {mount.directory}, starts empty, and {why}"
+    severity = "warning" if mounted else "error"
+    yield Found(scraper.document, existing(scraper.document, scraper.pod.where(*path)), found, fix, severity)  # type: ignore[arg-type]
+
+
+@rule(
+    "nobody-reads-certificates",
+    title="The proxy writes certificates, but Prometheus doesn't mount them",
+    severity="error",
+    stage="reading",
+    why="""
+        The files lie in a volume. Prometheus sees them only where its own container mounts that volume; a mount in the
+        proxy, or in another container, is not enough.
+        """,
+    sources=["Kubernetes, Volumes: emptyDir", "prometheus `scrape/manager.go`"],
+    wrong=but(PLAIN, (READER, "")),
+)
+def nobody_reads_certificates(setup: Setup) -> Iterator[Found]:
+    """Look for the writer's volume among the mounts of Prometheus."""
+    for scraper, writer in writers(setup):
+        if not writer.volume or any(mount.name == writer.volume for mount in setup.mounts_after(scraper)):
+            continue
+        volume = setup.volumes(scraper).get(writer.volume)
+        if volume is None:
+            continue
+        others = [
+            str(container.get("name"))
+            for path, container in scraper.pod.containers()
+            if not is_ours(container) and any(mount.name == writer.volume for mount in scraper.pod.mounts(path))
+        ]
+        if others and not scraper.product:
+            continue
+        name = scraper.pod.get(*scraper.container, "name")
+        seen = f"; only {', '.join(others)} does" if others else ""
+        found = f"the proxy writes to the volume {writer.volume}, which the container {name} doesn't mount{seen}"
+        edits: tuple[Edit, ...] = ()
+        if volume.path is not None and scraper.product and can_be_edited(scraper):
+            edits = pattern_edits(setup, scraper)
+        place = scraper.pod.where(*volume.path) if volume.path else written_place(scraper)[1]
+        document = scraper.document if volume.path else written_place(scraper)[0]
+        sure = scraper.product and not others
+        fix = Fix("mount the volume in Prometheus, read-only", edits)
+        yield Found(document, place, found, fix, "error" if sure else "warning", str(scraper))
+
+
+@rule(
+    "wrong-directory",
+    title="Jobs look for the certificates in a directory where they aren't",
+    severity="error",
+    stage="reading",
+    why="""
+        The path in a job is one in Prometheus' container: where that mounts the shared volume, not where the proxy
+        does. Prometheus makes no scrape pool for a job whose files are missing: no target, no `up` series, one line in
+        the log. It tries again only when the job's targets change.
+        """,
+    sources=["prometheus `scrape/manager.go`", "istio#24768"],
+    wrong=but(
+        WORKLOAD_AND_CONFIGURATION,
+        ("/etc/prom-certs/root-cert.pem", "/etc/istio-output-certs/root-cert.pem"),
+        ("/etc/prom-certs/cert-chain.pem", "/etc/istio-output-certs/cert-chain.pem"),
+        ("/etc/prom-certs/key.pem", "/etc/istio-output-certs/key.pem"),
+    ),
+)
+def wrong_directory(setup: Setup) -> Iterator[Found]:
+    """Compare the directories of jobs' files with those where the writer's volume is mounted."""
+    for scraper in setup.scrapers:
+        right = setup.read_directories(scraper)
+        if not right:
+            continue
+        wrong: dict[int, list[NamedFile]] = {}
+        for file in files_of(setup, scraper):
+            if is_istio(file.scrape) and file.name in FILE_NAMES.values() and file.directory not in right:
+                mount = covering(setup, scraper, file.directory)
+                if _comes_otherwise(scraper, mount):
+                    continue
+                if mount is None or _is_useless(setup, scraper, mount):
+                    wrong.setdefault(id(file.scrape), []).append(file)
+        for files in wrong.values():
+            scrape = files[0].scrape
+            edits = tuple(Edit(scrape.document, file.place, f"{right[0]}/{file.name}") for file in files)
+            directories = " and ".join(sorted({file.directory for file in files}))
+            found = f"{scrape} names files in {directories}; the certificates are in {right[0]}"
+            fix = Fix(f"name the files in {right[0]}", edits)
+            yield Found(scrape.document, files[0].place, found, fix, resource=_owner(scrape.document))
+
+
+def _is_useless(setup: Setup, scraper: Scraper, mount: Mount) -> bool:
+    """Whether a mount shows no certificate: it is of the writer's volume, elsewhere in it, or of an empty one."""
+    writer = setup.writer(scraper)
+    if writer is not None and mount.name == writer.volume:
+        return True
+    return _fed_by_nobody(setup, scraper, mount) is not None
+
+
+def _owner(document: Document) -> str:
+    while document.outer is not None:
+        document = document.outer[0]
+    return str(document)
+
+
+@rule(
+    "wrong-file-name",
+    title="A job names a file that Istio's agent doesn't write",
+    severity="error",
+    stage="reading",
+    why="""
+        The agent writes three files: `root-cert.pem` (the mesh's root), `cert-chain.pem` (the workload's certificate
+        and what signed it) and `key.pem`. Prometheus makes no scrape pool for a job whose files are missing.
+        """,
+    sources=["istio `security/pkg/nodeagent/util/util.go`", "prometheus `scrape/manager.go`"],
+    wrong=but(WORKLOAD_AND_CONFIGURATION, ("/etc/prom-certs/cert-chain.pem", "/etc/prom-certs/cert.pem")),
+)
+def wrong_file_name(setup: Setup) -> Iterator[Found]:
+    """Compare the names of jobs' files with what the agent writes into their directory."""
+    for scraper in setup.scrapers:
+        directories = setup.read_directories(scraper)
+        for file in files_of(setup, scraper):
+            right = FILE_NAMES[file.use]
+            if file.directory not in directories or file.name == right:
+                continue
+            tls = file.scrape.tls
+            # With verification off any certificate will do as ca_file: it is read, but nothing is compared with it.
+            if file.use == "ca" and file.name == FILE_NAMES["cert"] and tls is not None and tls.skip_verify:
+                continue
+            scrape = file.scrape
+            edit = Edit(scrape.document, file.place, f"{file.directory}/{right}")
+            found = f"{scrape} names {file.path} as its {file.use} file; the agent writes {right}"
+            fix = Fix(f"name {file.directory}/{right}", (edit,))
+            yield Found(scrape.document, file.place, found, fix, resource=_owner(scrape.document))
