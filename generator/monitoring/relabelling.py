@@ -33,6 +33,8 @@ _FREE = (
     "service_name",
 )
 _FREE_LABELS = frozenset(_META + name for name in _FREE)
+#: Of the proxy's container these are known.
+_OF_CONTAINER = frozenset(_META + name for name in _FREE if name.startswith("pod_container_"))
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 _LITERAL = re.compile(r"[\w.-]+", re.ASCII)
 _NO_MATCH = re.compile(r"(?!)")
@@ -153,11 +155,17 @@ def outcomes(scrape: Scrape, pod: Pod, *, sure: bool = False, filters: bool = Tr
     ``sure`` takes free labels for what they are; else a rule that keeps one value of them is met. Without ``filters``
     no rule drops anything.
     """
-    found = (_relabelled(scrape, labels, sure=sure, filters=filters) for labels in discovered(scrape, pod))
-    return [outcome for outcome in dict.fromkeys(found) if outcome is not None]
+    found: dict[Outcome, None] = {}
+    for labels in discovered(scrape, pod):
+        free = frozenset[str]() if sure else _FREE_LABELS
+        if labels[_META + "pod_container_name"] == "istio-proxy":
+            free -= _OF_CONTAINER
+        if outcome := _relabelled(scrape, labels, free, filters=filters):
+            found[outcome] = None
+    return list(found)
 
 
-def _relabelled(scrape: Scrape, labels: dict[str, str], *, sure: bool, filters: bool) -> Outcome | None:
+def _relabelled(scrape: Scrape, labels: dict[str, str], free: frozenset[str], *, filters: bool) -> Outcome | None:
     labels |= {"__scheme__": scrape.scheme, "__metrics_path__": scrape.metrics_path}
     names = scrape.spelling
     listed = scrape.tree.get(names.relabelings)
@@ -173,7 +181,7 @@ def _relabelled(scrape: Scrape, labels: dict[str, str], *, sure: bool, filters: 
             str(rule.get(names.target) or ""),
             _text(rule.get("replacement"), "$1"),
         )
-        if not _apply(step, labels, sure=sure) and filters:
+        if not _apply(step, labels, free) and filters:
             return None
     return Outcome(labels["__scheme__"].lower(), labels.get("__address__", ""), labels.get("__metrics_path__", ""))
 
@@ -193,14 +201,13 @@ def _text(value: object, default: str) -> str:
     return default if value is None else str(value)
 
 
-def _apply(step: _Step, labels: dict[str, str], *, sure: bool) -> bool:
+def _apply(step: _Step, labels: dict[str, str], free: frozenset[str]) -> bool:
     """Change labels as one rule says; False: the target is dropped."""
     if step.action in {"keep", "drop"}:
-        return _stays(step, labels, sure=sure)
+        return _stays(step, labels, free)
     value = step.separator.join(labels.get(name, "") for name in step.sources)
     if step.action in {"keepequal", "keep_if_equal"}:
-        free = not sure and _FREE_LABELS.intersection((*step.sources, step.target))
-        return bool(free) or labels.get(step.target, "") == value
+        return not free.isdisjoint((*step.sources, step.target)) or labels.get(step.target, "") == value
     if step.action in {"dropequal", "drop_if_equal"}:
         return labels.get(step.target, "") != value
     if step.action == "replace":
@@ -214,20 +221,20 @@ def _apply(step: _Step, labels: dict[str, str], *, sure: bool) -> bool:
     return True
 
 
-def _stays(step: _Step, labels: dict[str, str], *, sure: bool) -> bool:
+def _stays(step: _Step, labels: dict[str, str], free: frozenset[str]) -> bool:
     values = [labels.get(name, "") for name in step.sources]
     matched = pattern(step.regex).fullmatch(step.separator.join(values)) is not None
     if step.action == "drop":
         return not matched
-    free = [index for index, name in enumerate(step.sources) if name in _FREE_LABELS]
-    if matched or sure or not free:
+    chosen = [index for index, name in enumerate(step.sources) if name in free]
+    if matched or not chosen:
         return matched
-    if len(free) == len(values):
+    if len(chosen) == len(values):
         return True
     pieces = step.regex.strip("()").split(step.separator) if step.separator else []
     if len(pieces) != len(values):
         return False
-    for index in free:
+    for index in chosen:
         if literal := _LITERAL.search(pieces[index]):
             values[index] = literal[0]
     return pattern(step.regex).fullmatch(step.separator.join(values)) is not None
