@@ -17,7 +17,7 @@ from generator import __version__
 from generator.cache import CodeCache, cache_key, libraries, program_version, recalled, remembered
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.functions.placeholder import MARK
-from generator.project import TemplateFile, Variant
+from generator.project import TemplateFile, Variant, choices
 from generator.render import Renderer, TemplateError, TemplateText
 from generator.resource import Resource, check_duplicates, parse_resources, sort_key
 from generator.shape import Shapes
@@ -269,14 +269,36 @@ class Builder:
         Rules are for environments: a base is never applied by itself.
         """
         if variant not in self._bases:
-            shared = self._inputs.root_defaults()
-            choice = Layer(f"templates/{variant}", f"variant: {variant}\n", {"variant": variant})
-            values = merge_layers(self._schema.defaults(), [shared, choice] if shared else [choice])
-            if self._schema.check(values):
-                values = merge_layers(self._schema.defaults(), [choice])
-            tree = self._checked(values)
+            tree = self._tree_of_base(variant)
             self._bases[variant] = Base(tree["namespace"], self._rendered(tree))
         return self._bases[variant]
+
+    def _tree_of_base(self, variant: str) -> Tree:
+        shared = self._inputs.root_defaults()
+        choice = Layer(f"templates/{variant}", f"variant: {variant}\n", {"variant": variant})
+        values = merge_layers(self._schema.defaults(), [shared, choice] if shared else [choice])
+        if self._schema.check(values):
+            values = merge_layers(self._schema.defaults(), [choice])
+        return self._checked(values)
+
+    def component_unit(self, component: str) -> Unit | None:
+        """Give the files of a component, with the values of its variant's base; None where that variant is not ours.
+
+        A schema that doesn't name the variant is a team's own, and knows nothing of the values that components need.
+
+        Raises:
+            GeneratorError: a template can't be rendered.
+        """
+        from generator.emit import components
+
+        variant = components.COMPONENTS[component]
+        if variant not in (choices(self._schema) or ()) or variant not in self._variants:
+            return None
+        tree = self._tree_of_base(variant)
+        now = perf_counter()
+        files = components.emit(component, lambda name: self._renderer.render(name, tree))
+        self.stages.spent("render", now, templates=len(files))
+        return Unit(f"{components.FOLDER}/{component}", files)
 
     @cached_property
     def _chart_values(self) -> ValuesWriter:

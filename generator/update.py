@@ -16,6 +16,7 @@ from typing import NamedTuple
 from generator import __version__
 from generator.cache import CodeCache, cache_key, libraries, program_digest
 from generator.disk import inventory_path, unit_of
+from generator.emit.components import COMPONENTS, FOLDER
 from generator.emit.release import CHART
 from generator.errors import InputError, OutputError, Problem
 from generator.fleet import Fleet, Request, Result, Workers, dealt
@@ -142,6 +143,8 @@ class _Run:
         if "kustomize" in self._task.forms:
             for variant in sorted(self._variants):
                 self._put_base(variant)
+            if self._task.complete:
+                self._put_components()
         if self._refused:
             raise OutputError(sorted(self._refused, key=str))
 
@@ -150,7 +153,7 @@ class _Run:
         if not self._task.complete:
             return
         now = perf_counter()
-        gone = self._folder.prune(self._task.forms, _Kept(self._workspace, self._task, self._variants))
+        gone = self._folder.prune(self._task.forms, _Kept(self._workspace, self._task, self._variants, self._shared))
         self.index.forget([unit_of(path) for path in gone.bookkeeping])
         self.stages.spent("write", now)
 
@@ -224,6 +227,19 @@ class _Run:
         else:
             self._put_shared(self._fleet.base(variant))
 
+    def _put_components(self) -> None:
+        """Put the components, which belong to no environment."""
+        for component in COMPONENTS:
+            folder = f"{FOLDER}/{component}"
+            record = self.index.unchanged(folder, self._key_of_shared(folder))
+            if record is not None:
+                self._folder.keep(len(record.names))
+                self._shared.add(folder)
+                continue
+            unit = self._fleet.component(component)
+            if unit is not None:
+                self._put_shared(unit)
+
     def _knows_chart(self) -> bool:
         if "helm" not in self._task.forms:
             return True
@@ -267,15 +283,16 @@ class _Run:
 class _Kept:
     """Tells which units stay in a complete run."""
 
-    def __init__(self, workspace: Workspace, task: Task, variants: set[str]) -> None:
+    def __init__(self, workspace: Workspace, task: Task, variants: set[str], shared: set[str]) -> None:
         self._workspace = workspace
         self._names = frozenset(task.names)
         self._shard = task.shard
         self._variants = variants
+        self._shared = shared
 
     def __call__(self, unit: str) -> bool:
         """Say whether a unit stays."""
-        if unit == f"helm/{CHART}":
+        if unit == f"helm/{CHART}" or unit in self._shared:
             return True
         base = unit.removeprefix("kustomize/base/")
         if base != unit:

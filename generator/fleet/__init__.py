@@ -83,6 +83,10 @@ class Fleet:
         """Give a variant's base, rendered in this process."""
         return self._worker.base(variant)
 
+    def component(self, component: str) -> OutputUnit | None:
+        """Give a component by its name, rendered in this process; None where the project has no such variant."""
+        return self._worker.component(component)
+
     @cached_property
     def _worker(self) -> Worker:
         return Worker(self._project, self._forms, use_cache=self._use_cache, by_shape=self._by_shape)

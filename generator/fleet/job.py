@@ -112,6 +112,11 @@ class Worker:
             self._bases[variant] = _packed(self._builder.base_unit(variant))
         return self._bases[variant]
 
+    def component(self, component: str) -> OutputUnit | None:
+        """Give a component by its name; None where the project has no such variant."""
+        unit = self._builder.component_unit(component)
+        return _packed(unit) if unit else None
+
     def _rendered(self, request: Request) -> Rendered:
         try:
             layers = [self._builder.layer(*text) for text in request.layers]
