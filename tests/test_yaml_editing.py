@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from generator.errors import ValuePath
-from generator.yaml import load_documents
+from generator.errors import InputError, ValuePath
+from generator.yaml import document_locations, load_documents
+from generator.yaml.edit_plan import same
 from generator.yaml.editing import REMOVE, Change, changed, edited
 
 #: What happens, the text before, path, value, the text after.
@@ -189,3 +197,238 @@ def test_what_becomes_of_a_text(text: str, path: ValuePath, value: Any, expected
     result = edited(text, "a.yaml", [Change(0, path, value)])
     assert result == expected
     assert load_documents(result, "") == [changed(load_documents(text, "")[0], path, value)]
+
+
+class Writer:
+    """Writes YAML in every style there is, each comment with a number of its own."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.comments = 0
+        self.anchors: dict[str, bool] = {}
+        self.newline = random.choice(["\n", "\n", "\r\n"])
+        self.step = random.choice([1, 2, 2, 4])
+        self.dash = random.choice([0, 0, 2])
+        self.shares = self.chance(30)
+
+    def chance(self, percent: int) -> bool:
+        return self.random.randrange(100) < percent
+
+    def comment(self, percent: int = 25) -> str:
+        if not self.chance(percent):
+            return self.random.choice(["", "", "", "  "])
+        self.comments += 1
+        return f"{self.random.choice([' ', '   '])}# c{self.comments}{self.random.choice(['.', ':', ' é.'])}"
+
+    def text(self) -> str:
+        """Write one to three documents."""
+        parts = []
+        for number in range(self.random.randrange(1, 4)):
+            self.anchors = {}
+            start = ["---" + self.comment()] if number or self.chance(30) else []
+            between = [self.comment(100).strip()] if self.chance(30) else []
+            parts += [*between, *start, *(self.map(0, 0) if self.chance(80) else self.list(0, 0))]
+            parts += ["..."] if self.chance(10) and number == 0 else []
+        text = self.newline.join(parts) + (self.newline if self.chance(85) else "")
+        return ("\ufeff" if self.chance(5) else "") + text
+
+    def above(self, column: int) -> list[str]:
+        lines = [""] if self.chance(10) else []
+        if self.chance(20):
+            lines.append(" " * column + self.comment(100).strip())
+        return lines + ([""] if self.chance(5) else [])
+
+    def map(self, column: int, depth: int) -> list[str]:
+        lines: list[str] = []
+        for key in self.random.sample(["a", "b", "c", "name", "'d e'", '"f"'], self.random.randrange(1, 4)):
+            lines += [] if not lines and column and depth else self.above(column)
+            lines += self.entry(" " * column + key + ":", column, depth, self.step, self.dash)
+        maps = [name for name, is_map in self.anchors.items() if is_map]
+        if maps and self.chance(15):
+            lines.append(f"{' ' * column}<<: *{self.random.choice(maps)}{self.comment()}")
+        return lines
+
+    def list(self, column: int, depth: int) -> list[str]:
+        lines: list[str] = []
+        gap = self.random.choice([2, 2, 2, 4])
+        for _ in range(self.random.randrange(1, 4)):
+            lines += [] if not lines and column and depth else self.above(column)
+            head = " " * column + "-"
+            if depth < 3 and self.chance(40):
+                inner = self.map(column + gap, depth + 1) if self.chance(80) else self.list(column + gap, depth + 1)
+                lines += [head + inner[0][len(head) :], *inner[1:]]
+            else:
+                lines += self.entry(head, column, depth, 2, 2)
+        return lines
+
+    def entry(self, head: str, column: int, depth: int, step: int, dash: int) -> list[str]:
+        """Write what a key or dash holds."""
+        kind = self.random.randrange(100)
+        if self.anchors and kind < 8:
+            return [f"{head} *{self.random.choice(list(self.anchors))}{self.comment()}"]
+        name = f"x{len(self.anchors)}" if self.shares and self.chance(20) else ""
+        head += f" &{name}" if name else ""
+        if depth < 3 and kind < 30:
+            lines = [head + self.comment(), *self.above(column + step), *self.map(column + step, depth + 1)]
+        elif depth < 3 and kind < 50:
+            lines = [head + self.comment(), *self.above(column + dash), *self.list(column + dash, depth + 1)]
+        elif kind < 60:
+            lines = self.block(head, column + step)
+        elif kind < 75:
+            lines = f"{head} {self.flow(column + 1)}{self.comment()}".split("\0")
+        else:
+            lines = [head + self.scalar() + self.comment()]
+        if name:
+            self.anchors[name] = kind < 30 and depth < 3
+        return lines
+
+    def block(self, head: str, column: int) -> list[str]:
+        pad = " " * column
+        header = self.random.choice("||>") + self.random.choice(["", "", "-", "+"]) + self.comment(10)
+        lines = [pad + self.random.choice(["x", "y: z # no comment", "- w  ", "é"]) for _ in range(3)]
+        if self.chance(30):
+            lines.insert(1, self.random.choice(["", pad]))
+        return [f"{head} {header.rstrip()}", *lines, *([""] if self.chance(20) else [])]
+
+    def flow(self, column: int, depth: int = 0) -> str:
+        opening, closing = ("[", "]") if self.chance(50) else ("{", "}")
+        broken = self.chance(30) and not depth
+        parts = []
+        for number in range(self.random.randrange(0, 4)):
+            value = (
+                self.flow(column, depth + 1) if depth < 2 and self.chance(30) else self.random.choice(["x", "'y'", "1"])
+            )
+            parts.append(value if opening == "[" else f"k{number}: {value}")
+        if not broken or not parts:
+            return opening + ", ".join(parts) + closing
+        pad = "\0" + " " * column
+        lines = [part + ("," if part is not parts[-1] or self.chance(20) else "") + self.comment() for part in parts]
+        return opening + pad + pad.join(lines) + self.random.choice([pad, "\0" + " " * column]) + closing
+
+    def scalar(self) -> str:
+        return self.random.choice(
+            [
+                "",
+                " x",
+                " 'x'",
+                ' "x"',
+                " 1",
+                " true",
+                " null",
+                " ~",
+                " x y",
+                ' "a\\nb"',
+                " {}",
+                " []",
+                " !!str 1",
+                ' ""',
+            ]
+        )
+
+
+VALUES: list[Any] = [
+    *[1, True, None, "x", "yes", "a: b", "v\nw\n", "v\n\n  w", "# no", " v", "", 2.5, "é🎉", "v\tw", "v\n\n\n"],
+    *[{}, [], {"k": "v"}, ["i", {"a": 1, "b": [1, 2]}], {"name": "n", "m": {"x": ["a"]}, "t": "a\nb\n"}],
+]
+
+
+def paths(tree: Any, path: ValuePath = ()) -> Iterator[ValuePath]:
+    yield path
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, item in inner:
+        yield from paths(item, (*path, key))
+
+
+def at(tree: Any, path: ValuePath) -> Any:
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+def random_change(random: Random, documents: list[Any]) -> Change:
+    """Draw a change that can be made: something new, something else, or something less."""
+    index = random.randrange(len(documents))
+    path = random.choice(list(paths(documents[index])))
+    old, kind = at(documents[index], path), random.randrange(4)
+    value = random.choice(VALUES)
+    if isinstance(old, dict) and kind == 0:
+        return Change(index, (*path, *random.choice([("new",), ("yes",), ("new", 0, "k")])), value)
+    if isinstance(old, list) and kind == 0:
+        return Change(index, (*path, len(old)), value)
+    if path and kind == 1:
+        return Change(index, path, REMOVE)
+    if old and kind == 2:
+        if isinstance(old, dict):
+            value = {**{key: item for key, item in old.items() if random.random() < 0.7}, "new": value}
+        elif isinstance(old, list):
+            value = [item for item in old if random.random() < 0.7]
+            value.insert(random.randrange(len(value) + 1), "new")
+        elif isinstance(old, str):
+            lines = old.split("\n")
+            lines[random.randrange(len(lines))] += "v"
+            value = "\n".join(lines)
+    return Change(index, path, value if path or value is not None else "x")
+
+
+def comments(text: str) -> set[str]:
+    return set(re.findall(r"# c\d+[.: ]", text))
+
+
+def comments_at(text: str, change: Change) -> set[str]:
+    """The comments that may go with what a change takes away: within it, on its line, and right above it."""
+    lines = text.splitlines()
+    documents = [places.keys for places in document_locations(text.removeprefix("\ufeff"), "")]
+    first = documents[change.document][change.path].line - 1
+    after = [
+        place.line - 1
+        for number, one in enumerate(documents)
+        for path, place in one.items()
+        if place.line - 1 > first and (number != change.document or path[: len(change.path)] != change.path)
+    ]
+    last = min(after, default=len(lines))
+    while first and re.fullmatch(r"[ -]*(#.*)?", lines[first - 1]):
+        first -= 1
+    return comments("\n".join(lines[first : last + 1]))
+
+
+def check(text: str, change: Change) -> str:
+    """Make a change, and hold the result to all that is promised of it."""
+    before = load_documents(text.removeprefix("\ufeff"), "")
+    result = edited(text, "a.yaml", [change])
+    wanted = list(before)
+    wanted[change.document] = changed(before[change.document], change.path, change.value)
+    assert same(load_documents(result.removeprefix("\ufeff"), ""), wanted)
+
+    if result == text:
+        return text
+    start = len(os.path.commonprefix([text, result]))
+    end = len(os.path.commonprefix([text[start:][::-1], result[start:][::-1]]))
+    places = [one.keys for one in document_locations(text.removeprefix("\ufeff"), "")]
+    last_before = max((place.line for one in places[: change.document] for place in one.values()), default=0)
+    assert text[:start].count("\n") >= last_before
+    if change.document + 1 < len(places):
+        following = places[change.document + 1][()].line
+        assert text[: len(text) - end].count("\n") < following
+
+    try:
+        at(before[change.document], change.path)
+        may_go = comments_at(text, change) if "*" not in text else comments(text)
+    except (KeyError, IndexError, TypeError):
+        may_go = set() if "*" not in text else comments(text)
+    assert comments(text) - comments(result) <= may_go
+    assert "\r\n" not in text or "\n" not in result.replace("\r\n", "")
+    return result
+
+
+@settings(max_examples=int(os.environ.get("EDITS", "150")), deadline=None)
+@given(st.integers(0, 2**32))
+def test_any_change_to_any_text_keeps_what_it_does_not_name(seed: int):
+    random = Random(seed)
+    text = Writer(random).text()
+    try:
+        documents = load_documents(text.removeprefix("\ufeff"), "")
+    except InputError:
+        documents = []  # a key twice, say
+    assume(documents)
+    for _ in range(4):
+        check(text, random_change(random, documents))

@@ -29,14 +29,28 @@ _BLANK = re.compile("(?:[ \t\r\n\x85\u2028\u2029\ufeff]+|#[^\r\n\x85\u2028\u2029
 
 
 class Node:
-    """A value as it is written. ``start`` is where it begins with its anchor and tag, ``body`` where without them."""
+    """A value as it is written: ``start`` is where it begins, ``stem`` where its anchor and tag end, ``body`` what follows."""
 
-    __slots__ = ("anchor", "bare", "body", "end", "entries", "flow", "kind", "start", "style", "tag", "target", "value")
+    __slots__ = (
+        "anchor",
+        "bare",
+        "body",
+        "end",
+        "entries",
+        "flow",
+        "kind",
+        "start",
+        "stem",
+        "style",
+        "tag",
+        "target",
+        "value",
+    )
 
     def __init__(self, kind: str, start: int, end: int) -> None:
         """Take what the node is (``scalar``, ``map``, ``list`` or ``alias``) and its span."""
         self.kind = kind
-        self.start = self.body = start
+        self.start = self.stem = self.body = start
         self.end = end
         self.value: Any = None
         self.entries: list[Entry] = []
@@ -232,7 +246,7 @@ class _NodeReader:
             found = re.compile(r"[&!][^\s,\[\]{}]*").match(self.text, node.body)
             if found is None:  # a tag without a text: `!!map` that the parser has added itself
                 return
-            node.body = found.end()
+            node.stem = node.body = found.end()
             following = skip(self.text, node.body)
             if node.kind != "scalar" or following < node.end:
                 node.body = following
@@ -273,7 +287,7 @@ class _NodeReader:
             colon = skip(self.text, key.end)
             after = colon + 1 if self.text[colon : colon + 1] == ":" else -1
             if value.kind == "scalar" and value.start == value.end:
-                value.start = value.body = value.end = key.end if after < 0 else after
+                value.start = value.stem = value.body = value.end = key.end if after < 0 else after
             entry = Entry(start, after, value, key)
             entry.merge = merge and not key.anchor
             node.entries.append(entry)

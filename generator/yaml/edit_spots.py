@@ -23,12 +23,11 @@ class Spot(NamedTuple):
     def of(document: Document, chain: tuple[Node, ...], indices: tuple[int, ...]) -> Spot:
         """Find the spot of the last node of a chain."""
         node = chain[-1]
-        properties = document.text[node.start : node.body].rstrip()
         if len(chain) == 1:
-            return Spot(node.start, node.start + len(properties), 0, item=False, root=True)
+            return Spot(node.start, node.stem, 0, item=False, root=True)
         entry = chain[-2].entries[indices[len(chain) - 2]]
         column = document.lines.column(entry.start)
-        stem = node.start + len(properties) if properties else entry.after
+        stem = node.stem if node.stem > node.start else entry.after
         return Spot(entry.after, stem, column, item=chain[-2].kind == "list", root=False)
 
     def rest(self, document: Document, node: Node) -> tuple[str, int]:
