@@ -6,9 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from generator.errors import InputError
 from generator.injection.mesh import Tree
-from generator.yaml import load
 
 INJECT: Final = "sidecar.istio.io/inject"
 REVISION: Final = "istio.io/rev"
@@ -73,6 +71,11 @@ def proxy_config(annotations: Mapping[str, str]) -> Tree:
         ValueError: it isn't a map, or no YAML; the message is a sentence without a full stop.
     """
     text = annotations.get(CONFIG, "")
+    if not text:
+        return {}
+    from generator.errors import InputError
+    from generator.yaml import load
+
     try:
         value = load(text, CONFIG)
     except InputError as error:

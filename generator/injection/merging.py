@@ -57,7 +57,7 @@ def _merged_list(key: str, old: Sequence[Any], new: Sequence[Any]) -> list[Any]:
         place = next((index for index, other in enumerate(result) if _identity(key, other) == identity), None)
         if place is None:
             result.append(_without_nulls(item))
-        else:
+        elif isinstance(item, dict):
             result[place] = merged(result[place], item)
     before = {_identity(key, item): place for place, item in reversed(list(enumerate(old)))}
     wanted = {_identity(key, item): place for place, item in reversed(list(enumerate(new)))}

@@ -34,6 +34,8 @@ def inject(pod: Mapping[str, Any], namespace: str, mesh: Mesh = Mesh()) -> Injec
         return Injection(decision.injected, decision.reason, decision.certain, plain, tuple(refused), config)
     refused += names.refusals(annotations)
     mounts = _read(volumes.listed_mounts, annotations, refused)
+    without = [mount["name"] for mount in mounts if not isinstance(mount.get("mountPath"), str)]
+    refused += [f"annotation {names.USER_VOLUME_MOUNT}: the mount of {name} has no mountPath" for name in without]
     wanted = _read(volumes.listed_volumes, annotations, refused)
     templates, strange = _templates(annotations, mesh)
     subject = sidecar.Subject(

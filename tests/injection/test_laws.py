@@ -144,7 +144,7 @@ def test_what_the_user_wrote_is_still_there(pod, mesh):
         if legacy and is_ours(container):
             continue  # replaced, or removed where the CNI plugin does its work
         assert container["name"] in places
-        mounted = {mount["mountPath"] for mount in listed(places[container["name"]], "volumeMounts")}
+        mounted = {mount.get("mountPath") for mount in listed(places[container["name"]], "volumeMounts")}
         assert {mount["mountPath"] for mount in listed(container, "volumeMounts")} <= mounted
     annotations = found["metadata"].get("annotations", {})
     for name, value in pod["metadata"].get("annotations", {}).items():

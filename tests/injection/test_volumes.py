@@ -78,6 +78,12 @@ def test_what_cannot_be_read_is_said_and_refuses_the_pod(text, says):
     assert says in found.refused[0]
 
 
+def test_a_mount_without_a_path_is_refused():
+    found = injected({MOUNT: '{"certs": {"readOnly": true}}'})
+    assert found.refused == (f"annotation {MOUNT}: the mount of certs has no mountPath",)
+    assert proxy(found)["volumeMounts"][-1] == {"name": "certs", "readOnly": True}
+
+
 def test_the_users_mounts_come_after_those_of_the_template_and_volumes_of_the_pod_last():
     found = injected({MOUNT: json.dumps([{"name": "certs", "mountPath": "/certs"}])}, volumes=[CERTS])
     assert proxy(found)["volumeMounts"][-1] == {"name": "certs", "mountPath": "/certs"}
