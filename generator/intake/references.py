@@ -63,8 +63,7 @@ def _references(item: Item) -> Iterator[tuple[ValuePath, str]]:
     identity = item.identity
     for path, kind in _IN_KINDS.get(identity.kind, ()):
         yield from ((found, kind) for found in _paths(item.tree, path))
-    version = "apps/v1" if identity.api_version.startswith("extensions/") else identity.api_version
-    template = template_path(version, identity.kind)
+    template = template_path(identity.kind)
     if template is not None:
         for path, kind in _IN_PODS:
             yield from ((found, kind) for found in _paths(item.tree, (*template, "spec", *path)))

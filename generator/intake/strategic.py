@@ -58,9 +58,9 @@ _OTHER_LISTS: dict[tuple[str, str], dict[Path, tuple[str, ...]]] = {
 _DIRECTIVE = "$patch"
 
 
-def template_path(api_version: str, kind: str) -> Path | None:
-    """Where the pod's template lies in a kind: ``("spec", "template")``, ``()`` in a Pod; None where there is none."""
-    return _TEMPLATES.get((api_version, kind))
+def template_path(kind: str) -> Path | None:
+    """Where the pod's template lies in a kind of any version: ``("spec", "template")``, ``()`` in a Pod; or None."""
+    return next((path for (_version, known), path in _TEMPLATES.items() if known == kind), None)
 
 
 def strategic_merge(base: Tree, patch: Tree) -> Tree | None:

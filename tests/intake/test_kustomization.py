@@ -90,6 +90,11 @@ OTHERS = """
     metadata: {name: set, namespace: ns}
     spec: {serviceName: service, volumeClaimTemplates: [{metadata: {name: data}}], template: {spec: {containers: []}}}
     ---
+    apiVersion: apps/v1beta1
+    kind: Deployment
+    metadata: {name: old, namespace: ns}
+    spec: {template: {spec: {serviceAccountName: account, containers: [], volumes: [{name: a}]}}}
+    ---
     apiVersion: batch/v1
     kind: CronJob
     metadata: {name: cron, namespace: ns}
@@ -201,7 +206,7 @@ CASES: dict[str, Files] = {
               patch: |
                 - {op: add, path: /spec/template/spec/containers/-, value: {name: last}}
                 - {op: replace, path: /spec/paused, value: true}
-            - target: {kind: Deployment}
+            - target: {kind: Deployment, name: prom}
               patch: |-
                 - op: remove
                   path: /spec/template/spec/containers/0/args/0
