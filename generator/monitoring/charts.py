@@ -1,25 +1,215 @@
-"""The values of kube-prometheus-stack and of the prometheus chart."""
+"""The values of kube-prometheus-stack and of the prometheus chart.
+
+chart_values        which chart's values a document holds, and where
+charts_stack        the Prometheus, jobs and monitors of kube-prometheus-stack
+charts_prometheus   the Prometheus of the prometheus chart
+chart_jobs          its jobs
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
+from generator.errors import Problem, ValuePath
 from generator.intake.document import Document
+from generator.monitoring import chart_jobs, charts_prometheus, charts_stack
+from generator.monitoring.chart_jobs import templated
+from generator.monitoring.chart_values import PROMETHEUS, STACK, Values, values_in
 from generator.monitoring.scrape import Scrape
 from generator.monitoring.scraper import Scraper
 from generator.monitoring.versions import Version
 
+#: The major versions that are kept up with, the newest first.
+_VERSIONS: Mapping[str, tuple[int, ...]] = {STACK: (88, 87, 86), PROMETHEUS: (29, 28, 27)}
+#: Key of a list of Kubernetes objects that the chart installs too.
+EXTRA_OBJECTS: Final = "extraManifests"
+# From which version of the chart on, which Prometheus at least.
+_RUNS: Mapping[str, Sequence[tuple[Version, Version]]] = {
+    STACK: (
+        ((67, 0), (3, 0, 1)),
+        ((83, 7), (3, 11, 2)),
+        ((86, 3, 1), (3, 12, 0)),
+        ((88, 5, 3), (3, 14, 0)),
+    ),
+    PROMETHEUS: (
+        ((27, 11), (3, 3, 0)),
+        ((27, 19), (3, 4, 1)),
+        ((28, 13), (3, 10, 0)),
+        ((29, 27), (3, 14, 0)),
+    ),
+}
+# Lists that aren't empty in the chart's values.yaml, of those that have to do with Prometheus.
+_FILLED: Mapping[str, tuple[ValuePath, ...]] = {
+    STACK: (),
+    PROMETHEUS: (
+        ("server", "extraFlags"),
+        ("server", "persistentVolume", "accessModes"),
+        ("serverFiles", "prometheus.yml", "rule_files"),
+    ),
+}
+_JOBS = ("serverFiles", "prometheus.yml", "scrape_configs")
+_WORKLOAD_ANNOTATIONS: Mapping[str, tuple[ValuePath, ...]] = {
+    # The operator copies them to the StatefulSet, not to its pods.
+    STACK: (("prometheus", "annotations"),),
+    PROMETHEUS: (("server", "deploymentAnnotations"), ("server", "statefulSet", "annotations")),
+}
+
 
 def chart_of(document: Document) -> str:
     """Say which chart's values these are: ``kube-prometheus-stack``, ``prometheus``, or "" for another's."""
-    return ""
+    found = values_in(document)
+    return found[0].chart if found else ""
 
 
-def scrapers_in_values(document: Document, version: Version | None) -> list[Scraper]:
-    """Give the Prometheus that a chart makes of its values; none for another chart's values."""
-    return []
+def scrapers_in_values(document: Document, version: Version | None) -> list[Scraper]:  # noqa: ARG001  # no key that makes a pod differs among the versions known
+    """Give the Prometheus that a chart makes of its values; none for another chart's values.
+
+    None either where Helm has still to fill in what injection depends on: `notes_in_values` tells of it.
+    """
+    found: list[Scraper] = []
+    for values in values_in(document):
+        if _hidden(values) is None:
+            scraper = charts_stack.scraper_of(values) if values.chart == STACK else charts_prometheus.scraper_of(values)
+            found += [scraper] if scraper else []
+    return found
 
 
 def scrapes_in_values(document: Document, scraper: Scraper, version: Version | None) -> Iterator[Scrape]:
-    """Every job, monitor and scrape class that values bring."""
-    yield from ()
+    """Every job and monitor that values bring to a scraper; scrape classes are in its resource.
+
+    ``version`` is the chart's; where what installs the chart names one, that one counts.
+    """
+    for values in values_in(document):
+        if scraper.pod.where() != _root(values):
+            continue
+        if values.chart == STACK:
+            yield from charts_stack.scrapes_of(values, scraper)
+        else:
+            for scrape in chart_jobs.scrapes_of(values, scraper, values.version or version):
+                if not templated(scrape.tree):
+                    yield scrape
+
+
+def _root(values: Values) -> ValuePath:
+    """Where a chart's values have what its Prometheus is made of."""
+    return values.where(*charts_stack.SPEC) if values.chart == STACK else values.where("server")
+
+
+# ------------------------------------------------------------------------------------------- what can't be judged
+
+
+def notes_in_values(document: Document) -> Iterator[Problem]:
+    """Tell what values leave to templates, or to files that they don't hold."""
+    for values in values_in(document):
+        hidden = _hidden(values)
+        if hidden is not None:
+            yield _unrendered(values, hidden, "labels or annotations of the Prometheus pod")
+        for path in _templated_jobs(values):
+            yield _unrendered(values, path, "jobs")
+        files = values.get("scrapeConfigFiles")
+        if values.chart == PROMETHEUS and files:
+            place = document.locate(values.where("scrapeConfigFiles"))
+            yield Problem("the jobs of these files can't be judged: they are not here", place)
+        yield from _other_values(document)
+
+
+def _unrendered(values: Values, path: ValuePath, what: str) -> Problem:
+    chart = values.chart
+    return Problem(
+        f"{what} of {chart} can't be judged: Helm has still to fill them in",
+        values.document.locate(path),
+        hint=f"render the chart and give that: helm template RELEASE {chart} -f VALUES | sidecert doctor -",
+    )
+
+
+def _hidden(values: Values) -> ValuePath | None:
+    """Give the path of a label or annotation that injection depends on and Helm has still to fill in."""
+    places: tuple[ValuePath, ...] = (("server", "podLabels"), ("server", "podAnnotations"))
+    if values.chart == STACK:
+        places = tuple((*charts_stack.SPEC, "podMetadata", part) for part in ("labels", "annotations"))
+    for place in places:
+        if templated(values.get(*place)) and isinstance(values.get(*place), str):
+            return values.where(*place)
+        for key, value in values.map(*place).items():
+            matters = "istio" in str(key) or str(key).startswith("prometheus")
+            if templated(key) or (matters and templated(value)):
+                return values.where(*place, key)
+    return None
+
+
+def _templated_jobs(values: Values) -> Iterator[ValuePath]:
+    """The paths of jobs, monitors and scrape classes that Helm has still to fill in."""
+    if values.chart == PROMETHEUS:
+        listed: tuple[ValuePath, ...] = (_JOBS,)
+        whole: list[ValuePath] = [("extraScrapeConfigs",)]
+        whole += [("scrapeConfigs", key) for key in values.map("scrapeConfigs")]
+    else:
+        spec = charts_stack.SPEC
+        listed = (
+            (*spec, "additionalScrapeConfigs"),
+            (*spec, "scrapeClasses"),
+            ("prometheus", "additionalServiceMonitors"),
+            ("prometheus", "additionalPodMonitors"),
+        )
+        whole = [path for path in listed if isinstance(values.get(*path), str)]
+    whole += [path for place in listed for path, _ in values.maps(*place)]
+    yield from (values.where(*path) for path in whole if templated(values.get(*path)))
+
+
+def _other_values(document: Document) -> Iterator[Problem]:
+    """Values that what installs the chart takes from elsewhere."""
+    while document.outer is not None:
+        document = document.outer[0]
+    places: list[ValuePath] = [("spec", "valuesFrom"), ("spec", "source", "helm", "valueFiles")]
+    sources = document.get("spec", "sources")
+    count = len(sources) if isinstance(sources, list) else 0
+    places += [("spec", "sources", index, "helm", "valueFiles") for index in range(count)]
+    for path in places if document.kind else ():
+        if document.get(*path):
+            yield Problem(f"{document} takes values from elsewhere too, which are not judged", document.locate(path))
+
+
+# ---------------------------------------------------------------------------------------------------------- facts
+
+
+def chart_versions() -> Mapping[str, tuple[int, ...]]:
+    """Give the major versions of each chart that are kept up with, the newest first."""
+    return _VERSIONS
+
+
+def default_prometheus(chart: str, version: Version | None) -> Version | None:
+    """Give the version of Prometheus that a chart runs by itself, at least; None where that isn't known.
+
+    ``version`` is the chart's, None for the newest. Sources: the charts' ``Chart.yaml`` and renderings of releases.
+    """
+    known = [runs for since, runs in _RUNS.get(chart, ()) if version is None or since <= version]
+    return known[-1] if known else None
+
+
+def merged_defaults(chart: str, version: Version | None) -> list[ValuePath]:
+    """Give the keys whose lists the chart's own values fill: whoever sets one of them has to repeat what it held.
+
+    Helm replaces lists. All other lists of the pod (volumes, mounts, containers, scrape classes) are empty by default.
+    ``version`` is the chart's, None for the newest.
+    """
+    filled = list(_FILLED.get(chart, ()))
+    if chart == PROMETHEUS and not chart_jobs.reads_job_map(version):
+        filled.append(_JOBS)
+    return filled
+
+
+def workload_annotations(document: Document) -> list[ValuePath]:
+    """Give the paths of annotations that go to the workload (or the operator's resource), and not to its pods."""
+    found: list[ValuePath] = []
+    for values in values_in(document):
+        for path in _WORKLOAD_ANNOTATIONS[values.chart]:
+            annotations: Any = values.get(*path)
+            if isinstance(annotations, dict) and annotations:
+                found.append(values.where(*path))
+    return found
+
+
+def deployment_annotations(document: Document) -> ValuePath | None:
+    """Give the path of the first annotations of a workload that aren't its pods'; None where the values have none."""
+    return next(iter(workload_annotations(document)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -76,8 +77,7 @@ def edited_trees(edits: Iterable[Edit]) -> list[tuple[Document, dict[str, Any]]]
 
     What is changed in YAML that a string holds is changed in the string: that is printed anew, without comments.
     """
-    from generator.yaml import block
-
+    texts: dict[int, list[Any]] = {}
     trees: dict[int, tuple[Document, dict[str, Any]]] = {}
     for edit in edits:
         document, path, value = edit.document, edit.path, edit.value
@@ -87,10 +87,24 @@ def edited_trees(edits: Iterable[Edit]) -> list[tuple[Document, dict[str, Any]]]
         while document.outer is not None:
             outer, place = document.outer
             _, tree = trees.get(id(outer), (outer, outer.tree))
-            new = edited_tree(tree, place, block(new, sort_keys=False) + "\n")
+            new = edited_tree(tree, place, _string(document, new, texts))
             trees[id(outer)] = (outer, new)
             document = outer
     return [(document, tree) for document, tree in trees.values() if document.outer is None]
+
+
+def _string(document: Document, tree: Any, texts: dict[int, list[Any]]) -> str:
+    """Print the text that an embedded document is, or is a part of, with its new tree.
+
+    ``texts`` holds what has become of the texts with several documents, by the text.
+    """
+    from generator.yaml import block, load_documents
+
+    whole = texts.setdefault(id(document.shared), load_documents(document.text, document.source))
+    whole[document.index] = edited_tree(whole[document.index], document.path, tree)
+    text = "---\n".join(block(one, sort_keys=False) + "\n" for one in whole)
+    outer, place = document.outer or (document, ())
+    return b64encode(text.encode()).decode() if outer.kind == "Secret" and place[:1] == ("data",) else text
 
 
 def snippet(edits: Sequence[Edit]) -> str:

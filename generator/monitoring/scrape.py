@@ -6,9 +6,10 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from generator.errors import ValuePath
-from generator.intake.document import Document
+from generator.errors import InputError, ValuePath
+from generator.intake.document import Document, Text
 from generator.monitoring.edits import Edit
+from generator.yaml import load_documents
 
 if TYPE_CHECKING:
     from generator.monitoring.scraper import Scraper
@@ -126,7 +127,8 @@ class Scrape:
     def spec(self) -> ValuePath:
         """Where the ``spec`` of its monitor stands in the document; of a job and a class, where they stand."""
         listed = MONITORS[self.kind][1] if self.kind in MONITORS else ""
-        return self.path[:-2] if listed else self.path
+        # The monitor of a chart's component is its endpoint, with no list around it.
+        return self.path[:-2] if listed and self.path[-2:-1] == (listed,) else self.path
 
     @property
     def scheme(self) -> str:
@@ -203,6 +205,25 @@ def jobs_of(document: Document, path: ValuePath, scraper: Scraper | None) -> Ite
         if isinstance(job, dict):
             name = str(job.get("job_name") or f"number {index + 1}")
             yield Scrape("job", name, document, (*path, index), scraper=scraper)
+
+
+def jobs_in_text(outer: Document, place: ValuePath, text: str, scraper: Scraper | None) -> Iterator[Scrape]:
+    """The jobs in a string that holds a YAML list of them; none where it holds anything else.
+
+    ``text`` is the string, or what it stands for (base64); ``place`` is where it stands in ``outer``. Each job is a
+    document of its own.
+    """
+    try:
+        found = load_documents(text, outer.source)
+    except InputError:  # what is no YAML holds no job
+        return
+    if len(found) != 1 or not isinstance(found[0], list):
+        return
+    shared = Text(text, outer.source)
+    for index, job in enumerate(found[0]):
+        if isinstance(job, dict):
+            document = Document(job, shared, 0, (index,), (outer, place))
+            yield Scrape("job", str(job.get("job_name") or f"number {index + 1}"), document, (), scraper=scraper)
 
 
 def endpoints_of(document: Document, base: ValuePath = (), kind: str = "") -> Iterator[Scrape]:

@@ -32,7 +32,7 @@ class Scraper:
     operator reads (its ``spec``); None for workloads.
     """
 
-    __slots__ = ("_version", "container", "document", "flavour", "name", "pod", "product", "resource")
+    __slots__ = ("_namespace", "_version", "container", "document", "flavour", "name", "pod", "product", "resource")
 
     def __init__(
         self,
@@ -45,8 +45,9 @@ class Scraper:
         resource: ValuePath | None = None,
         version: Version | None = None,
         name: str = "",
+        namespace: str | None = None,
     ) -> None:
-        """Take its parts; ``version`` where something else than the image says it."""
+        """Take its parts; ``version`` and ``namespace`` where something else than image and document say them."""
         self.flavour = flavour
         self.document = document
         self.pod = pod
@@ -55,15 +56,19 @@ class Scraper:
         self.resource = resource
         self.name = name or document.name
         self._version = version
+        self._namespace = namespace
 
     def __str__(self) -> str:
         """``StatefulSet monitoring/prometheus``."""
-        return str(self.document) if self.document.kind else f"the Prometheus of {self.flavour}"
+        document = self.document
+        while document.outer is not None:  # an Application's values, say
+            document = document.outer[0]
+        return str(document) if document.kind else f"the Prometheus of {self.flavour}"
 
     @property
     def namespace(self) -> str:
         """Its namespace, "" where none is named."""
-        return self.document.namespace
+        return self.document.namespace if self._namespace is None else self._namespace
 
     @property
     def version(self) -> Version | None:
@@ -175,7 +180,7 @@ def operated_scraper(
     init_path = (*resource, "initContainers")
     init = _laid_over([{"name": "init-config-reloader"}], spec.get("initContainers"), init_path, resource)
     metadata = _map(spec.get("podMetadata"))
-    labels = {**_operator_labels(document.kind, name), **_map(metadata.get("labels"))}
+    labels = {**operator_labels(document.kind, name), **_map(metadata.get("labels"))}
     tree = {
         "metadata": {"labels": labels, "annotations": _map(metadata.get("annotations"))},
         "spec": {
@@ -216,8 +221,8 @@ def _map(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _operator_labels(kind: str, name: str) -> dict[str, str]:
-    """The labels that the operator gives to the pods (operator ``pkg/prometheus/common.go``)."""
+def operator_labels(kind: str, name: str) -> dict[str, str]:
+    """Give the labels that the operator gives to the pods of a resource (operator ``pkg/prometheus/common.go``)."""
     if kind == "VMAgent":
         return {"app.kubernetes.io/name": "vmagent", "app.kubernetes.io/instance": name}
     agent = kind == "PrometheusAgent"
@@ -275,4 +280,4 @@ def _laid_over(made: list[dict[str, Any]], listed: object, path: ValuePath, reso
     return _Made(items, places)
 
 
-__all__ = ["OPERATED", "Scraper", "operated_scraper", "scraper_of"]
+__all__ = ["OPERATED", "Scraper", "operated_scraper", "operator_labels", "scraper_of"]

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from generator.errors import InputError, Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
 from generator.intake.document import Document, Text
-from generator.monitoring.charts import chart_of, scrapers_in_values, scrapes_in_values
+from generator.monitoring.chart_jobs import templated
+from generator.monitoring.charts import notes_in_values, scrapers_in_values, scrapes_in_values
 from generator.monitoring.pod import Mount, PodView, is_workload, workload_pod
-from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_of
+from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_in_text, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
 from generator.monitoring.versions import Version
 from generator.yaml import load_documents
@@ -89,8 +90,9 @@ class Setup:
     def scrapers(self) -> tuple[Scraper, ...]:
         """Every program that scrapes, in the order of the documents."""
         found = [scraper for document in self.documents if (scraper := scraper_of(document))]
-        for document in self.values:
+        for document in (*self.documents, *self.values):  # a HelmRelease holds values too
             found += scrapers_in_values(document, self.settings.chart)
+            self.notes += notes_in_values(document)
         return tuple(found)
 
     @cached_property
@@ -100,23 +102,20 @@ class Setup:
         for scraper in self.scrapers:
             for document in self.configurations(scraper):
                 found += jobs_of(document, ("scrape_configs",), scraper)
-            for document, path in self._additional(scraper):
-                found += jobs_of(document, path, scraper)
+            found += self._additional(scraper)
             if scraper.resource is not None:
-                found += classes_of(scraper.document, scraper.resource, scraper)
-        owned = {id(document) for scraper in self.scrapers for document in self.configurations(scraper)}
+                classes = classes_of(scraper.document, scraper.resource, scraper)
+                found += [one for one in classes if not templated(one.tree)]
+            found += scrapes_in_values(scraper.document, scraper, self.settings.chart)
+        owned = {_place(document) for scraper in self.scrapers for document in self.configurations(scraper)}
         for document in self.documents:
             if document.kind in MONITORS and document.group == "monitoring.coreos.com":
                 found += endpoints_of(document)
             for inner in prometheus_configurations(document):
-                if id(inner) not in owned:
+                if _place(inner) not in owned:
                     found += jobs_of(inner, ("scrape_configs",), None)
             if not document.kind and "scrape_configs" in document.tree:
                 found += jobs_of(document, ("scrape_configs",), None)
-        for document in self.values:
-            mine = [scraper for scraper in self.scrapers if scraper.document is document]
-            if chart_of(document) and mine:
-                found += scrapes_in_values(document, mine[0], self.settings.chart)
         return tuple(found)
 
     def of_kind(self, *kinds: str, group: str | None = None) -> list[Document]:
@@ -281,16 +280,18 @@ class Setup:
                         if isinstance(name, str):
                             yield kind, name
 
-    def _additional(self, scraper: Scraper) -> Iterator[tuple[Document, ValuePath]]:
+    def _additional(self, scraper: Scraper) -> Iterator[Scrape]:
         """The jobs of ``additionalScrapeConfigs``, where the Secret is among the documents."""
         reference = scraper.of_resource("additionalScrapeConfigs")
+        if scraper.flavour == "kube-prometheus-stack":
+            reference = scraper.of_resource("additionalScrapeConfigsSecret")
+            if not isinstance(reference, dict) or reference.get("enabled") is not True:
+                return
         if not isinstance(reference, dict):
             return
         for secret in self.of_kind("Secret", group=""):
             if secret.name == reference.get("name") and same_namespace(secret.namespace, scraper.namespace):
-                inner = _list_in_secret(secret, str(reference.get("key") or ""))
-                if inner is not None:
-                    yield inner, ("scrape_configs",)
+                yield from _jobs_in_secret(secret, str(reference.get("key") or ""), scraper)
 
     def scrapes_of(self, scraper: Scraper) -> list[Scrape]:
         """The jobs and scrape classes that are a scraper's, and the monitors that it may select."""
@@ -420,15 +421,18 @@ def _decoded(document: Document, path: ValuePath) -> Document | None:
     return Document(found[0], Text(text, document.source), outer=(document, path)) if _is_one_map(found) else None
 
 
-def _list_in_secret(secret: Document, key: str) -> Document | None:
-    """Read the list of jobs in a Secret as if it stood under ``scrape_configs``; None where it can't be read."""
+def _jobs_in_secret(secret: Document, key: str, scraper: Scraper) -> Iterator[Scrape]:
+    """The jobs in the list that a Secret holds under a key."""
     plain = secret.get("stringData", key)
     field = "stringData" if isinstance(plain, str) else "data"
     text = plain if isinstance(plain, str) else _text_in_base64(secret.get("data", key))
-    found = _values_of(text, secret.source)
-    if len(found) != 1 or not isinstance(found[0], list):
-        return None
-    return Document({"scrape_configs": found[0]}, Text(text, secret.source), outer=(secret, (field, key)))
+    yield from jobs_in_text(secret, (field, key), text, scraper)
+
+
+def _place(document: Document) -> tuple[int, ValuePath]:
+    """What tells an embedded document from others; one that was in base64 is read anew each time."""
+    outer, path = document.outer or (document, ())
+    return id(outer), path
 
 
 def _is_one_map(found: list[Any]) -> bool:

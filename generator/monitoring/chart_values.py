@@ -1,0 +1,300 @@
+"""Tells which chart's values a document holds, and where: a file, an umbrella chart's, a GitOps tool's resource."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from generator.errors import ValuePath
+from generator.intake.document import Document
+from generator.monitoring.versions import Version, parse_version
+
+STACK: Final = "kube-prometheus-stack"
+PROMETHEUS: Final = "prometheus"
+
+# Charts by the names they are installed under; the stack had another name until it moved to prometheus-community.
+_NAMES = {STACK: STACK, "prometheus-operator": STACK, PROMETHEUS: PROMETHEUS}
+# Keys of other charts that share keys with these two.
+_OTHER_CHARTS = {"vmsingle", "vmcluster", "vmagent", "victoria-metrics-operator", "operator", "clusterMetrics"}
+_STACK_KEYS = {
+    "defaultRules",
+    "kubeApiServer",
+    "kubeControllerManager",
+    "kubeEtcd",
+    "kubeProxy",
+    "kubeScheduler",
+    "kubeStateMetrics",
+    "nodeExporter",
+    "prometheusOperator",
+    "thanosRuler",
+}
+_STACK_PROMETHEUS_KEYS = {"prometheusSpec", "agentMode", "additionalServiceMonitors", "additionalPodMonitors"}
+_CHART_KEYS = {
+    "alertRelabelConfigs",
+    "alertmanagerFiles",
+    "configmapReload",
+    "prometheus-pushgateway",
+    "pushgateway",
+    "ruleFiles",
+    "scrapeConfigFiles",
+    "scrapeConfigs",
+    "serverFiles",
+    "serviceAccounts",
+}
+# Beside ``server`` these count too; alone they may be the stack's.
+_SHARED_KEYS = {"kube-state-metrics", "kubeStateMetrics", "nodeExporter", "prometheus-node-exporter", "alertmanager"}
+_SERVER_KEYS = {
+    "alertmanagers",
+    "configFromSecret",
+    "configMapOverrideName",
+    "defaultFlagsOverride",
+    "exemplars",
+    "extraConfigmapMounts",
+    "prefixURL",
+    "remoteRead",
+    "remoteWrite",
+    "sidecarTemplateValues",
+    "tsdb",
+}
+_JOB_KEYS = {"kubernetes_sd_configs", "static_configs", "tls_config", "relabel_configs", "metrics_path", "scheme"}
+# How deep a chart may lie in an umbrella chart's values.
+_DEPTH = 2
+
+
+class Values(NamedTuple):
+    """One chart's values.
+
+    ``base`` is where they stand in the document, ``chart`` is `STACK` or `PROMETHEUS`, ``name`` what the chart is
+    called where it is installed (an alias, in an umbrella chart). ``version``, ``release`` and ``namespace`` are what
+    the tool that installs it says; None and "" where a values file leaves them open.
+    """
+
+    document: Document
+    base: ValuePath
+    chart: str
+    name: str
+    version: Version | None = None
+    release: str = ""
+    namespace: str = ""
+
+    def where(self, *path: str | int) -> ValuePath:
+        """Give the path in the document of a key of the chart."""
+        return (*self.base, *path)
+
+    def get(self, *path: str | int) -> Any:
+        """Give a value; None where the values don't set it."""
+        return self.document.get(*self.base, *path)
+
+    def map(self, *path: str | int) -> dict[str, Any]:
+        """Give a value that is a map; an empty one for anything else."""
+        found = self.get(*path)
+        return found if isinstance(found, dict) else {}
+
+    def text(self, *path: str | int) -> str:
+        """Give a value that is a string; "" for anything else."""
+        found = self.get(*path)
+        return found if isinstance(found, str) else ""
+
+    def maps(self, *path: str | int) -> Iterator[tuple[ValuePath, dict[str, Any]]]:
+        """The elements of a list that are maps, with their paths among the chart's keys."""
+        found = self.get(*path)
+        for index, item in enumerate(found if isinstance(found, list) else []):
+            if isinstance(item, dict):
+                yield (*path, index), item
+
+
+class _Installed(NamedTuple):
+    """Values as something installs them: of which chart isn't known unless ``chart`` says it."""
+
+    document: Document
+    base: ValuePath = ()
+    chart: str = ""
+    source: str = ""
+    version: Version | None = None
+    release: str = ""
+    namespace: str = ""
+
+
+def values_in(document: Document) -> list[Values]:
+    """Find the values of kube-prometheus-stack and of the prometheus chart in a document; empty for anything else.
+
+    A values file may be the chart's own or an umbrella chart's. A Flux ``HelmRelease``, an Argo CD ``Application`` or
+    ``ApplicationSet`` and a k3s ``HelmChart`` hold values too, and mostly say which chart's.
+    """
+    if not document.kind:
+        return _charts(_Installed(document))
+    return [values for installed in _installed(document) for values in _charts(installed)]
+
+
+# ------------------------------------------------------------------------------------------- who installs a chart
+
+
+def _installed(document: Document) -> Iterator[_Installed]:
+    match document.kind, document.group:
+        case "HelmRelease", "helm.toolkit.fluxcd.io":
+            yield _of_flux(document)
+        case "Application", "argoproj.io":
+            yield from _of_argo(document, ("spec",))
+        case "ApplicationSet", "argoproj.io":
+            yield from _of_argo(document, ("spec", "template", "spec"))
+        case "HelmChart", "helm.cattle.io":
+            yield from _of_k3s(document)
+
+
+def _of_flux(document: Document) -> _Installed:
+    namespace = _text(document, "spec", "targetNamespace")
+    release = _text(document, "spec", "releaseName") or "-".join(filter(None, (namespace, document.name)))
+    reference = ("spec", "chartRef") if document.get("spec", "chartRef") else ("spec", "chart", "spec", "sourceRef")
+    return _Installed(
+        document,
+        ("spec", "values"),
+        _chart_name(_text(document, "spec", "chart", "spec", "chart") or _text(document, "spec", "chartRef", "name")),
+        _text(document, *reference, "name"),
+        _chart_version(document.get("spec", "chart", "spec", "version")),
+        release,
+        namespace or document.namespace,
+    )
+
+
+def _of_argo(document: Document, spec: ValuePath) -> Iterator[_Installed]:
+    listed = document.get(*spec, "sources")
+    places = [("source",), *(("sources", index) for index in range(len(listed) if isinstance(listed, list) else 0))]
+    for place in places:
+        source: ValuePath = (*spec, *place)
+        if not isinstance(document.get(*source), dict):
+            continue
+        chart = _chart_name(_text(document, *source, "chart"))
+        helm: ValuePath = (*source, "helm")
+        holder, base = document, (*helm, "valuesObject")
+        if document.get(*base) is None:
+            inner = document.embedded((*helm, "values"))
+            if inner is not None:
+                holder, base = inner, ()
+        yield _Installed(
+            holder,
+            base,
+            chart,
+            _text(document, *source, "repoURL"),
+            _chart_version(document.get(*source, "targetRevision")) if chart else None,
+            _text(document, *helm, "releaseName") or document.name,
+            _text(document, *spec, "destination", "namespace"),
+        )
+
+
+def _of_k3s(document: Document) -> Iterator[_Installed]:
+    inner = document.embedded(("spec", "valuesContent"))
+    yield _Installed(
+        inner or document,
+        () if inner else ("spec", "valuesContent"),
+        _chart_name(_text(document, "spec", "chart")),
+        _text(document, "spec", "repo") or _text(document, "spec", "chart"),
+        _chart_version(document.get("spec", "version")),
+        document.name,
+        _text(document, "spec", "targetNamespace") or document.namespace,
+    )
+
+
+def _text(document: Document, *path: str | int) -> str:
+    found = document.get(*path)
+    return found if isinstance(found, str) else ""
+
+
+def _chart_name(text: str) -> str:
+    """Give the name in ``prometheus-community/prometheus``, ``./charts/prometheus``, ``oci://.../prometheus``."""
+    return posixpath.basename(text.rstrip("/"))
+
+
+def _chart_version(text: object) -> Version | None:
+    """Read ``88.5.3``, ``88.x``, ``^88.1``; None for what leaves even the major version open."""
+    if not isinstance(text, str):
+        return None
+    exact = parse_version(text.lstrip("^~= "))
+    if exact is not None:
+        return exact
+    major = re.fullmatch(r"[v^~= ]*(\d+)(?:\.[xX*])*", text.strip(), re.ASCII)
+    return (int(major[1]),) if major else None
+
+
+# ------------------------------------------------------------------------------------------------ which chart it is
+
+
+def _charts(installed: _Installed) -> list[Values]:
+    """The charts whose values these are: the one installed, else those that lie below it."""
+    if "bitnami" in installed.source:  # its charts have the same names, and other keys
+        return []
+    known = _NAMES.get(installed.chart)
+    tree = installed.document.get(*installed.base)
+    if known is None and not installed.chart and isinstance(tree, dict):
+        known = _by_keys(tree)
+    if known:
+        return [_values(installed, installed.base, known, _NAMES.get(installed.chart) or known)]
+    return list(_subcharts(installed, tree, installed.base, _DEPTH)) if isinstance(tree, dict) else []
+
+
+def _subcharts(installed: _Installed, tree: Mapping[str, Any], base: ValuePath, depth: int) -> Iterator[Values]:
+    for key, inner in tree.items():
+        if not isinstance(inner, dict):
+            continue
+        chart = _below(key, inner)
+        if chart:
+            # An umbrella chart's version says nothing of its subcharts'.
+            yield _values(installed._replace(version=None), (*base, key), chart, key)
+        elif depth > 1:
+            yield from _subcharts(installed, inner, (*base, key), depth - 1)
+
+
+def _below(key: str, tree: Mapping[str, Any]) -> str:
+    """Say which chart's values stand below a key of an umbrella chart's values."""
+    if _NAMES.get(key) == STACK:
+        return STACK
+    if key == PROMETHEUS and isinstance(tree.get("server"), dict) and not _OTHER_CHARTS & tree.keys():
+        return PROMETHEUS
+    return _by_keys(tree)
+
+
+def _values(installed: _Installed, base: ValuePath, chart: str, name: str) -> Values:
+    return Values(installed.document, base, chart, name, installed.version, installed.release, installed.namespace)
+
+
+def _by_keys(tree: Mapping[str, Any]) -> str:
+    """Say which chart's values have such keys; "" for another's, or too few keys to tell."""
+    keys = set(map(str, tree))
+    prometheus, alertmanager = _map(tree.get("prometheus")), _map(tree.get("alertmanager"))
+    if _STACK_PROMETHEUS_KEYS & prometheus.keys() or "alertmanagerSpec" in alertmanager:
+        return STACK
+    if keys & _OTHER_CHARTS:
+        return ""
+    if _is_server(tree.get("server")) or _has_jobs(tree):
+        return PROMETHEUS
+    if isinstance(tree.get("server"), dict) and keys & (_CHART_KEYS | _SHARED_KEYS):
+        return PROMETHEUS
+    if len(keys & _STACK_KEYS) > 1:
+        return STACK
+    return PROMETHEUS if len(keys & _CHART_KEYS) > 1 else ""
+
+
+def _is_server(server: object) -> bool:
+    """Whether a ``server`` is Prometheus: other charts have one too."""
+    found = _map(server)
+    image = _map(found.get("image")).get("repository")
+    return (
+        bool(_SERVER_KEYS & found.keys())
+        or any(str(key).startswith(("scrape_", "evaluation_")) for key in _map(found.get("global")))
+        or (isinstance(image, str) and posixpath.basename(image) == "prometheus")
+    )
+
+
+def _has_jobs(tree: Mapping[str, Any]) -> bool:
+    """Whether there are jobs where the prometheus chart has them."""
+    extra, jobs = tree.get("extraScrapeConfigs"), _map(tree.get("scrapeConfigs"))
+    return (
+        "prometheus.yml" in _map(tree.get("serverFiles"))
+        or (isinstance(extra, str) and "job_name" in extra)
+        or any(isinstance(job, dict) and _JOB_KEYS & job.keys() for job in jobs.values())
+    )
+
+
+def _map(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
