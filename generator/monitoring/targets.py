@@ -9,6 +9,7 @@ from generator.errors import ValuePath
 from generator.intake.document import Document
 from generator.monitoring.pod import PodView
 from generator.monitoring.scrape import Scrape
+from generator.monitoring.scraper import Scraper
 from generator.monitoring.setup import Setup, matches_labels
 
 #: Prefixes of port names, and application protocols, that Istio takes for HTTP (istio ``pkg/config/protocol``).
@@ -147,6 +148,30 @@ def _declared(pod: PodView, name: object) -> int | None:
             if name and port.get("name") == name and isinstance(port.get("containerPort"), int):
                 return int(port["containerPort"])
     return None
+
+
+# -------------------------------------------------------------------------------------------------------- selection
+
+_NAMESPACE_SELECTORS: Mapping[str, str] = {
+    "ServiceMonitor": "serviceMonitorNamespaceSelector",
+    "PodMonitor": "podMonitorNamespaceSelector",
+    "Probe": "probeNamespaceSelector",
+    "ScrapeConfig": "scrapeConfigNamespaceSelector",
+}
+
+
+def is_selected_surely(setup: Setup, scraper: Scraper, scrape: Scrape) -> bool:
+    """Whether nothing that isn't here decides if a scraper takes up a monitor that it may select."""
+    if scrape.scraper is scraper:
+        return True
+    if scraper.flavour != "operator":
+        return False  # the chart's defaults ask for a label with the release's name
+    selector = scraper.of_resource(_NAMESPACE_SELECTORS.get(scrape.kind, ""))
+    if selector is None:
+        return _same(scraper.document, scrape.document)
+    named = scrape.document.namespace
+    labels = [_labels(one.get("metadata", "labels")) for one in setup.of_kind("Namespace") if one.name == named]
+    return selector == {} or any(matches_labels(selector, one) for one in labels)
 
 
 # ------------------------------------------------------------------------------------------------------- mTLS modes
