@@ -24,6 +24,8 @@ NOTHING_INTERCEPTED = {
 _REMOVED_VOLUMES = {"istio-certs", "istio-envoy"}
 _REMOVED_BEFORE = (1, 9)
 _LEGACY_PREFIX = "istio."
+# Lists of secrets, each of which becomes a volume and a mount: the operator's, the prometheus chart's.
+_MAKE_VOLUME_AND_MOUNT = {"secrets", "extraSecretMounts"}
 
 
 class Pattern(NamedTuple):
@@ -80,6 +82,14 @@ def pattern_edits(setup: Setup, scraper: Scraper, pattern: Pattern = DEFAULT) ->
     are mounted already (from the secret of old, or a volume that nobody writes to), they stay where jobs look for them.
     """
     return tuple(_Work(setup, scraper, pattern).edits())
+
+
+class _ListedSecret(NamedTuple):
+    """A secret of old in such a list: its path in the document, the volume made of it, where that is mounted."""
+
+    path: ValuePath
+    volume: str
+    mounted: list[str]
 
 
 class _Work:
@@ -199,10 +209,10 @@ class _Work:
 
     def candidates(self) -> Iterator[Volume]:
         """Volumes that the scraper reads certificates from, the likeliest first."""
-        if self.scraper.resource is None or not self.listed_secrets():
-            for _, name, _ in legacy_volumes(self.scraper):
-                if name in self.volumes:
-                    yield self.volumes[name]
+        listed = {secret.volume for secret in self.listed_secrets()}
+        for _, name, _ in legacy_volumes(self.scraper):
+            if name in self.volumes and name not in listed:
+                yield self.volumes[name]
         if self.writer and self.writer.volume in self.volumes:
             yield self.volumes[self.writer.volume]
         for directory in self.wanted_directories():
@@ -219,21 +229,22 @@ class _Work:
                 found |= {posixpath.dirname(file) for file in (scrape.tls.cert, scrape.tls.key) if file}
         return sorted(found)
 
-    def listed_secrets(self) -> list[tuple[ValuePath, str]]:
-        """The secrets of old in an operator's ``secrets:``, with their paths in the document."""
-        listed = self.scraper.of_resource("secrets")
-        resource = self.scraper.resource or ()
-        return [
-            ((*resource, "secrets", index), name)
-            for index, name in enumerate(listed if isinstance(listed, list) else [])
-            if isinstance(name, str) and is_legacy_secret(name)
-        ]
+    def listed_secrets(self) -> list[_ListedSecret]:
+        """The secrets of old in a list of which an operator or a chart makes a volume and its mount."""
+        found = []
+        for path, name, _ in legacy_volumes(self.scraper):
+            place = self.pod.where(*path)
+            if len(place) > 1 and place[-2] in _MAKE_VOLUME_AND_MOUNT:
+                mounts = [mount for mount in self.pod.mounts(self.scraper.container) if mount.name == name]
+                places = [posixpath.dirname(one.directory) if one.sub_path else one.directory for one in mounts]
+                found.append(_ListedSecret(place, name, places))
+        return found
 
     def volume_edits(self, name: str) -> Iterator[Edit]:
         """Have the volume in memory, and mounted read-only where jobs look for the files."""
         removed = self.listed_secrets()
-        for path, _ in reversed(removed):
-            yield Edit(self.pod.document, path, REMOVE)
+        for secret in reversed(removed):
+            yield Edit(self.pod.document, secret.path, REMOVE)
         volume = self.volumes.get(name)
         memory = {"emptyDir": {"medium": "Memory"}}
         if volume is None or volume.path is None:
@@ -242,7 +253,7 @@ class _Work:
             yield from self.retyped(volume)
         elif not volume.in_memory:
             yield self.pod.set((*volume.path, "emptyDir", "medium"), "Memory")
-        yield from self.mount_edits(name, [f"/etc/prometheus/secrets/{secret}" for _, secret in removed])
+        yield from self.mount_edits(name, list(dict.fromkeys(place for secret in removed for place in secret.mounted)))
 
     def retyped(self, volume: Volume) -> Iterator[Edit]:
         """Turn a volume of another source into an emptyDir in memory."""
