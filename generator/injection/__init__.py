@@ -22,7 +22,14 @@ depends on came is known to a release or two only (environment variables, timing
 from generator.injection.annotations import proxy_config, proxy_metadata
 from generator.injection.interception import Interception, catches_port, intercepts
 from generator.injection.mesh import Injection, Mesh
-from generator.injection.pieces import is_ours, is_ours_volume, output_certs, proxy_container, variable
+from generator.injection.pieces import (
+    is_ours,
+    is_ours_volume,
+    output_certs,
+    proxy_container,
+    runs_envoy,
+    variable,
+)
 from generator.injection.telling import explain
 from generator.injection.volumes import listed_mounts, listed_volumes, user_volume_mounts, user_volumes
 from generator.injection.webhook import inject
@@ -43,6 +50,7 @@ __all__ = [
     "proxy_config",
     "proxy_container",
     "proxy_metadata",
+    "runs_envoy",
     "user_volume_mounts",
     "user_volumes",
     "variable",

@@ -60,10 +60,13 @@ def catches_port(pod: Mapping[str, Any], port: int) -> bool:
 
 
 def _without_rules(pod: Mapping[str, Any]) -> str:
-    if pieces.proxy_container(pod) is None:
+    proxy = pieces.proxy_container(pod)
+    if proxy is None:
         return f"the pod has no container {PROXY}"
     metadata = pod.get("metadata")
     annotations = names.texts(metadata.get("annotations")) if isinstance(metadata, Mapping) else {}
+    if pieces.named(pieces.spec_of(pod).get("initContainers"), VALIDATION) and not pieces.runs_envoy(proxy):
+        return "the CNI plugin leaves a pod with DISABLE_ENVOY alone"
     if annotations.get(names.MODE) == "NONE":
         return f"annotation {names.MODE} is NONE"
     return f"the pod has neither {INIT} nor {VALIDATION}"
@@ -72,10 +75,14 @@ def _without_rules(pod: Mapping[str, Any]) -> str:
 def _arguments(pod: Mapping[str, Any]) -> dict[str, str] | None:
     """Read the arguments of the container that sets up or checks the rules; None where there is none."""
     init = pieces.spec_of(pod).get("initContainers")
-    container = pieces.named(init, INIT) or pieces.named(init, VALIDATION)
+    container = pieces.named(init, INIT)
     if container is None:
-        return None
-    words = [str(word) for key in ("command", "args") for word in container.get(key) or []]
+        # With the CNI plugin, validation knows the rules; the plugin sets up none for an agent without Envoy.
+        container = pieces.named(init, VALIDATION)
+        proxy = pieces.proxy_container(pod)
+        if container is None or (proxy is not None and not pieces.runs_envoy(proxy)):
+            return None
+    words = [*pieces.words(container, "command"), *pieces.words(container, "args")]
     found: dict[str, str] = {}
     for place, word in enumerate(words):
         flag, equals, value = word.partition("=")

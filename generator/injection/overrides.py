@@ -53,14 +53,13 @@ def reapplied(pod: Tree, original: Tree, template: Tree) -> Tree:
 def _with_user(pod: Tree, original: Tree) -> Tree:
     """Let the rules of the init container spare the user's own user id, and validation run under it."""
     mine = pieces.proxy_container(original) or {}
-    security = mine.get("securityContext")
-    known = security if isinstance(security, dict) else {}
-    wanted = {key: known[key] for key in ("runAsUser", "runAsGroup") if known.get(key) is not None}
+    security = pieces.part(mine, "securityContext")
+    wanted = {key: security[key] for key in ("runAsUser", "runAsGroup") if security.get(key) is not None}
     init = pieces.spec_of(pod).get("initContainers")
     target = pieces.named(init, INIT) or pieces.named(init, VALIDATION)
     if not wanted or target is None:
         return pod
-    arguments = list(target.get("args") or [])
+    arguments = pieces.words(target, "args")
     transparent = "TPROXY" in arguments
     patch: Tree = {"name": target["name"]}
     if target["name"] == VALIDATION and not transparent:

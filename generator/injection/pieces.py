@@ -26,10 +26,21 @@ def named(containers: object, name: str) -> Tree | None:
     return next((item for item in items(containers) if item.get("name") == name), None)
 
 
+def part(tree: Mapping[str, Any], key: str) -> Tree:
+    """Give a map inside a map; {} where there is none."""
+    found = tree.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def words(container: Mapping[str, Any], key: str) -> list[str]:
+    """Give a container's ``command`` or ``args``; [] where there are none."""
+    found = container.get(key)
+    return [names.text_of(item) for item in found] if isinstance(found, list) else []
+
+
 def spec_of(pod: Mapping[str, Any]) -> Tree:
     """Give a pod's spec; {} where it has none."""
-    spec = pod.get("spec")
-    return spec if isinstance(spec, dict) else {}
+    return part(pod, "spec")
 
 
 def proxy_container(pod: Mapping[str, Any]) -> Tree | None:
@@ -47,6 +58,11 @@ def variable(container: Mapping[str, Any], name: str) -> str | None:
 def output_certs(container: Mapping[str, Any]) -> str:
     """Give the directory to which a proxy's agent writes certificates (``OUTPUT_CERTS``); "" where it writes none."""
     return (variable(container, "OUTPUT_CERTS") or "").strip()
+
+
+def runs_envoy(container: Mapping[str, Any]) -> bool:
+    """Say whether a proxy's agent starts Envoy: it doesn't with ``DISABLE_ENVOY`` (1.11 and later)."""
+    return names.truth(variable(container, "DISABLE_ENVOY") or "") is not True
 
 
 def is_ours(container: Mapping[str, Any]) -> bool:
@@ -80,11 +96,11 @@ def resources(annotations: Mapping[str, str]) -> Tree:
         "limits": {"cpu": names.CPU_LIMIT, "memory": names.MEMORY_LIMIT},
     }
     found = {
-        part: {resource: annotations[name] for resource, name in by_resource.items() if name in annotations}
-        for part, by_resource in wanted.items()
+        kind: {resource: annotations[name] for resource, name in by_resource.items() if name in annotations}
+        for kind, by_resource in wanted.items()
     }
     if any(found.values()):
-        return {part: values for part, values in found.items() if values}
+        return {kind: values for kind, values in found.items() if values}
     return {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "128Mi"}}
 
 
@@ -158,7 +174,7 @@ def compact(value: object) -> str:
 
 def common_volumes(socket: str, annotations: Mapping[str, str], mesh: Mesh) -> list[Tree]:
     """Give the volumes of a template after its sockets; ``socket`` names the one between agent and Envoy or gRPC."""
-    pod_info = [{"fieldRef": {"fieldPath": f"metadata.{part}"}, "path": part} for part in ("labels", "annotations")]
+    pod_info = [{"fieldRef": {"fieldPath": f"metadata.{kind}"}, "path": kind} for kind in ("labels", "annotations")]
     if mesh.since(9) and not mesh.since(14):
         pod_info += [_resource_item(kind) for kind in ("limit", "request")]
     token = {"audience": "istio-ca", "expirationSeconds": 43200, "path": "istio-token"}

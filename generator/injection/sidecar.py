@@ -49,8 +49,7 @@ def template(subject: Subject, mesh: Mesh) -> Tree:
         spec["containers"] = [proxy]
     if init:
         spec["initContainers"] = init
-    security = subject.spec.get("securityContext")
-    if not mesh.since(15) and not (isinstance(security, dict) and "fsGroup" in security):
+    if not mesh.since(15) and "fsGroup" not in pieces.part(subject.spec, "securityContext"):
         spec["securityContext"] = {"fsGroup": 1337}
     labels = {"security.istio.io/tlsMode": subject.labels.get("security.istio.io/tlsMode") or "istio"}
     annotations = metadata_annotations(subject, mesh) | (_cni_annotations(subject) if mesh.cni else {})

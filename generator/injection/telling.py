@@ -32,9 +32,9 @@ def _told(pod: dict[str, Any]) -> Iterator[str]:
             yield f"init container {name} {'sets up' if name == INIT else 'checks'} the rules that catch traffic"
     yield _caught(pod)
     yield from _certificates(pod)
-    status = _status(pod)
-    if status.get("volumes"):
-        yield f"volumes of the templates: {', '.join(map(str, status['volumes']))}"
+    volumes = _decoded(names.texts(pod["metadata"].get("annotations")).get(names.STATUS)).get("volumes")
+    if volumes and isinstance(volumes, list):
+        yield f"volumes of the templates: {', '.join(map(str, volumes))}"
     yield from _metadata(pod)
 
 
@@ -48,7 +48,7 @@ def _proxy(pod: dict[str, Any]) -> str:
     if pieces.named(containers, PROXY) is None:
         return f"no container {PROXY} was added"
     proxy = pieces.named(containers, PROXY) or {}
-    waits = "postStart" in (proxy.get("lifecycle") or {})
+    waits = "postStart" in pieces.part(proxy, "lifecycle")
     if containers[0] is proxy and waits:
         return f"{PROXY} is the first container, and the others start when it is ready"
     return f"{PROXY} is a container beside the application, which doesn't wait for it"
@@ -91,31 +91,42 @@ def _metadata(pod: dict[str, Any]) -> Iterator[str]:
         yield f"annotations prometheus.io/* point at the agent's merged metrics on port {AGENT_PORT}"
     else:
         yield "annotations prometheus.io/* are as they were"
-    if (probes := pieces.variable(proxy, "ISTIO_KUBE_APP_PROBERS")) is not None:
-        yield f"probes go through the agent: {', '.join(sorted(json.loads(probes)))}"
+    if probes := _decoded(pieces.variable(proxy, "ISTIO_KUBE_APP_PROBERS")):
+        yield f"probes go through the agent: {', '.join(sorted(probes))}"
     if names.OVERRIDES in annotations:
         yield "containers of the pod with Istio's names were laid over the template"
     if mode := labels.get("security.istio.io/tlsMode"):
         yield f"label security.istio.io/tlsMode is {mode}: clients in the mesh speak {_spoken(mode)} to the pod"
-    if pieces.variable(proxy, "DISABLE_ENVOY") == "true":
+    if not pieces.runs_envoy(proxy):
         yield "Envoy doesn't run: nobody listens on 15001, 15006, 15021 and 15090"
-        asked = [kind for kind in ("startupProbe", "readinessProbe") if _port(proxy.get(kind)) == 15021]
-        if asked:
-            yield f"{' and '.join(asked)} of {PROXY} can't pass: port 15021 is Envoy's"
+        yield from _without_envoy(pod, proxy)
+
+
+def _without_envoy(pod: dict[str, Any], proxy: dict[str, Any]) -> Iterator[str]:
+    """Tell what can't work without Envoy."""
+    asked = [kind for kind in ("startupProbe", "readinessProbe") if _port(proxy.get(kind)) == 15021]
+    if asked:
+        yield f"{' and '.join(asked)} of {PROXY} can't pass: port 15021 is Envoy's"
+    if pieces.part(proxy, "lifecycle").get("postStart") == {"exec": {"command": ["pilot-agent", "wait"]}}:
+        yield f"{PROXY} is stopped after a minute: it waits for port 15021, which is Envoy's"
+    if any(intercepts(pod)[:3]):
+        yield "traffic that is caught is lost"
+    if pieces.named(pieces.spec_of(pod).get("initContainers"), VALIDATION):
+        yield f"init container {VALIDATION} finds no rules and fails"
 
 
 def _port(probe: Any) -> object:
-    action = probe.get("httpGet") if isinstance(probe, dict) else None
-    return action.get("port") if isinstance(action, dict) else None
+    return pieces.part(probe, "httpGet").get("port") if isinstance(probe, dict) else None
 
 
 def _spoken(mode: str) -> str:
     return "mutual TLS" if mode == "istio" else "plain text"
 
 
-def _status(pod: dict[str, Any]) -> dict[str, Any]:
+def _decoded(text: str | None) -> dict[str, Any]:
+    """Read a JSON object; {} for what is none."""
     try:
-        found = json.loads(names.texts(pod["metadata"].get("annotations")).get(names.STATUS, ""))
+        found = json.loads(text or "")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -74,6 +74,14 @@ def test_interception_none_catches_nothing():
     assert found.by == "annotation sidecar.istio.io/interceptionMode is NONE"
 
 
+def test_the_cni_plugin_leaves_an_agent_without_envoy_alone():
+    annotations = {"proxy.istio.io/config": 'proxyMetadata: {DISABLE_ENVOY: "true"}'}
+    found = caught(annotations, cni=True)
+    assert flags(found) == (False, False, False)
+    assert found.by == "the CNI plugin leaves a pod with DISABLE_ENVOY alone"
+    assert flags(caught(annotations)) == (True, True, True)
+
+
 def test_ports_that_are_all_excluded_are_not_caught():
     assert caught({EXCLUDE_IN: "9090"}).inbound is False
     assert caught({EXCLUDE_IN: "9091"}).inbound is True

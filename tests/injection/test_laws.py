@@ -99,6 +99,12 @@ SETTINGS: dict[str, st.SearchStrategy[Any]] = {
 MESHES = st.fixed_dictionaries(SETTINGS).map(lambda fields: Mesh(**fields))
 
 
+ODD_KEYS = ("volumeMounts", "env", "ports", "lifecycle", "args", "command", "readinessProbe", "securityContext")
+ODD_CONTAINERS = st.lists(
+    st.fixed_dictionaries({"name": NAMES | INIT_NAMES}, optional=dict.fromkeys(ODD_KEYS, JUNK)), max_size=3
+)
+
+
 def listed(tree: dict[str, Any], *path: str) -> list[dict[str, Any]]:
     value: Any = tree
     for key in path:
@@ -161,9 +167,8 @@ def test_what_the_user_wrote_is_still_there(pod, mesh):
             "spec": st.fixed_dictionaries(
                 {},
                 optional={
-                    "containers": JUNK
-                    | st.lists(st.fixed_dictionaries({"name": NAMES, "volumeMounts": JUNK, "env": JUNK})),
-                    "initContainers": JUNK,
+                    "containers": JUNK | ODD_CONTAINERS,
+                    "initContainers": JUNK | ODD_CONTAINERS,
                     "volumes": JUNK | st.lists(JUNK),
                     "securityContext": JUNK,
                 },

@@ -56,9 +56,20 @@ def test_native_held_and_plain_sidecars_are_told_apart():
 def test_probes_that_nobody_answers_are_told():
     lines = told({"proxy.istio.io/config": 'proxyMetadata: {DISABLE_ENVOY: "true"}'})
     assert "startupProbe and readinessProbe of istio-proxy can't pass: port 15021 is Envoy's" in lines
+    assert "traffic that is caught is lost" in lines
     agent = told({"inject.istio.io/templates": "grpc-agent"})
     assert any(line.startswith("Envoy doesn't run") for line in agent)
     assert not any("can't pass" in line for line in agent)
+
+
+def test_what_else_needs_envoy_is_told():
+    config = 'proxyMetadata: {DISABLE_ENVOY: "true"}\nholdApplicationUntilProxyStarts: true'
+    tree = pod({"proxy.istio.io/config": config})
+    held = explain(into(tree, native_sidecars=False))
+    assert "istio-proxy is stopped after a minute: it waits for port 15021, which is Envoy's" in held
+    with_plugin = explain(into(tree, cni=True))
+    assert "init container istio-validation finds no rules and fails" in with_plugin
+    assert "traffic that is caught is lost" not in with_plugin
 
 
 def test_metadata_and_refusals_are_told():
@@ -70,6 +81,13 @@ def test_metadata_and_refusals_are_told():
     assert any("clients in the mesh speak mutual TLS" in line for line in lines)
     off = explain(injected(labels={"security.istio.io/tlsMode": "disabled"}))
     assert any("clients in the mesh speak plain text" in line for line in off)
+
+
+def test_what_an_injected_pod_says_of_itself_may_be_nonsense():
+    proxy = {"name": "istio-proxy", "env": [{"name": "ISTIO_KUBE_APP_PROBERS", "value": "["}]}
+    for status in ("{", "[]", '{"volumes": 5}'):
+        lines = told({"sidecar.istio.io/status": status}, containers=[proxy])
+        assert not any("probes go" in line or "volumes of" in line for line in lines)
 
 
 def test_a_proxy_that_the_pod_brings_itself_is_told():
