@@ -173,6 +173,16 @@ def value_at(tree: Any, path: ValuePath) -> Any:
     return tree
 
 
+def as_map(value: Any) -> dict[str, Any]:
+    """Give a value that should be a map; {} where it is something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Give a value that should be a list; [] where it is something else."""
+    return value if isinstance(value, list) else []
+
+
 def documents_of(text: str, source: str) -> list[Document]:
     """Read the documents of a text that are maps; a list of Kubernetes objects gives its objects.
 

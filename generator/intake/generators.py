@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
-from generator.intake.document import Document, Text
+from generator.intake.document import Document, Text, as_list, as_map
 from generator.intake.item import Item, Tree
 from generator.intake.strategic import PatchError
 
@@ -61,8 +61,8 @@ def generate(items: list[Item], kind: str, entry: Tree, said: ValuePath, files: 
 
 
 def _options(common: Any, own: Any) -> Tree:
-    common, own = (value if isinstance(value, dict) else {} for value in (common, own))
-    merged = {key: {**(common.get(key) or {}), **(own.get(key) or {})} for key in ("labels", "annotations")}
+    common, own = as_map(common), as_map(own)
+    merged = {key: {**as_map(common.get(key)), **as_map(own.get(key))} for key in ("labels", "annotations")}
     return {**common, **own, **merged}
 
 
@@ -84,13 +84,13 @@ def _combine(old: Item, new: Item, *, keep: bool) -> None:
     """Put generated data over that of an object, or in its place."""
     tree: Tree = {**old.tree, **{key: new.tree[key] for key in ("type", "immutable") if key in new.tree}}
     for key in ("data", "binaryData"):
-        data: Tree = {**(old.tree.get(key) or {})} if keep else {}
+        data: Tree = {**as_map(old.tree.get(key))} if keep else {}
         data |= new.tree.get(key, {})
         tree = {**tree, key: data} if data else {name: value for name, value in tree.items() if name != key}
-    metadata = dict(old.tree["metadata"])
+    metadata = dict(as_map(old.tree["metadata"]))
     for key in ("labels", "annotations"):
         if new.tree["metadata"].get(key):
-            metadata[key] = {**(metadata.get(key) or {}), **new.tree["metadata"][key]}
+            metadata[key] = {**as_map(metadata.get(key)), **new.tree["metadata"][key]}
     old.change({**tree, "metadata": metadata})
     old.layers += new.layers[1:]
     old.files = {path: text for path, text in old.files.items() if keep and path not in new.files} | new.files
@@ -115,8 +115,7 @@ def _entries(entry: Tree, said: ValuePath, files: Files) -> Iterator[_Entry]:
 
 
 def _list(entry: Tree, key: str) -> list[str]:
-    value = entry.get(key)
-    return [str(item) for item in value] if isinstance(value, list) else []
+    return [str(item) for item in as_list(entry.get(key))]
 
 
 def _unquoted(value: str) -> str:

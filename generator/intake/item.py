@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
 from generator.intake.built import BuiltDocument, Layer, steps
-from generator.intake.document import Document, Text
+from generator.intake.document import Document, Text, as_map
 
 Tree = dict[str, Any]
 
@@ -79,8 +79,7 @@ class Item:
     @property
     def identity(self) -> Identity:
         """What it is called by now."""
-        metadata = self.tree.get("metadata")
-        metadata = metadata if isinstance(metadata, dict) else {}
+        metadata = as_map(self.tree.get("metadata"))
         first = [str(self.tree.get(key) or "") for key in ("apiVersion", "kind")]
         return Identity(first[0], first[1], *(str(metadata.get(key) or "") for key in ("namespace", "name")))
 
@@ -123,8 +122,9 @@ def placed(tree: Any, path: ValuePath, value: Any) -> Any:
     step, rest = path[0], path[1:]
     if isinstance(tree, list):
         return [placed(item, rest, value) if number == step else item for number, item in enumerate(tree)]
-    old = tree if isinstance(tree, dict) else {}
-    return {**old, step: placed(old.get(step), rest, value)}
+    old: dict[Any, Any] = dict(as_map(tree))
+    old[step] = placed(old.get(step), rest, value)
+    return old
 
 
 def changed(tree: Any, path: tuple[str, ...], change: Callable[[Any], Any], *, create: bool) -> Any:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem, ValuePath
 from generator.files import nearest
-from generator.intake.document import Document, Text, documents_of
+from generator.intake.document import Document, Text, as_list, as_map, documents_of
 from generator.intake.generators import Files, generate
-from generator.intake.item import Item, Tree
+from generator.intake.item import Item
 from generator.intake.patching import Patch, apply_patch
 from generator.intake.references import follow_names
 from generator.intake.strategic import PatchError
@@ -44,8 +44,7 @@ class Kustomization(NamedTuple):
 
     def entries(self, key: str) -> list[Any]:
         """Give a field that holds a list; [] where there is none."""
-        value = self.document.tree.get(key)
-        return value if isinstance(value, list) else []
+        return as_list(self.document.tree.get(key))
 
     def path(self, name: str) -> str:
         """Give the path of a file or folder that the kustomization names."""
@@ -67,9 +66,8 @@ class Kustomization(NamedTuple):
         for key in ("patches", "patchesJson6902", "replacements"):
             found += [str(one["path"]) for one in self.entries(key) if isinstance(one, dict) and one.get("path")]
         for entry in (one for key in _GENERATORS for one in self.entries(key) if isinstance(one, dict)):
-            files = entry.get("files") if isinstance(entry.get("files"), list) else []
-            found += [str(name).rpartition("=")[2] for name in files or ()]
-            found += [str(name) for name in entry.get("envs") or () if isinstance(name, str)]
+            found += [str(name).rpartition("=")[2] for name in as_list(entry.get("files"))]
+            found += [str(name) for name in as_list(entry.get("envs"))]
         return [name for name in found if "\n" not in name]
 
 
@@ -123,7 +121,7 @@ def _built(kustomization: Kustomization, items: list[Item], above: tuple[str, ..
         for field, kind in _GENERATORS.items():
             for number, entry in enumerate(kustomization.entries(field)):
                 said = (field, number)
-                generate(items, kind, _map(entry), said, _files(kustomization))
+                generate(items, kind, as_map(entry), said, _files(kustomization))
         for number, name in enumerate(kustomization.entries("components")):
             items = _built(_folder(kustomization, str(name), ("components", number), above), items, above)
         for key in ("patchesStrategicMerge", "patches"):
@@ -152,7 +150,7 @@ def _transform_names(kustomization: Kustomization, items: Sequence[Item]) -> Non
         if fields.get("nameSuffix"):
             add_affix(item, "", str(fields["nameSuffix"]), document)
         for number, entry in enumerate(kustomization.entries("labels")):
-            add_labels(item, _map(entry), document, ("labels", number, "pairs"))
+            add_labels(item, as_map(entry), document, ("labels", number, "pairs"))
         if isinstance(common, dict):
             add_labels(item, {"pairs": common, "includeSelectors": True}, document, ("commonLabels",))
         if isinstance(fields.get("commonAnnotations"), dict):
@@ -163,11 +161,7 @@ def _transform_fields(kustomization: Kustomization, items: Sequence[Item]) -> No
     for key, change in (("replicas", set_replicas), ("images", set_image)):
         for number, entry in enumerate(kustomization.entries(key)):
             for item in items:
-                change(item, _map(entry), kustomization.document, (key, number))
-
-
-def _map(entry: Any) -> Tree:
-    return entry if isinstance(entry, dict) else {}
+                change(item, as_map(entry), kustomization.document, (key, number))
 
 
 def _check_known(kustomization: Kustomization) -> None:
@@ -175,7 +169,7 @@ def _check_known(kustomization: Kustomization) -> None:
         if key not in _KNOWN and value not in (None, [], {}, ""):
             raise _unbuildable(kustomization, f"`{key}` is left to kustomize", (key,))
     for number, entry in enumerate(kustomization.entries("labels")):
-        if _map(entry).get("fields"):
+        if as_map(entry).get("fields"):
             raise _unbuildable(kustomization, "`fields` of labels are left to kustomize", ("labels", number, "fields"))
 
 
@@ -248,7 +242,7 @@ def _patch(kustomization: Kustomization, entry: Any, said: ValuePath) -> Patch:
         entry = {"patch": entry} if inline else {"path": entry}
     else:
         said = (*said, "patch")
-    entry = _map(entry)
+    entry = as_map(entry)
     outer = None
     if entry.get("path"):
         name = str(entry["path"])
@@ -270,7 +264,7 @@ def _patch(kustomization: Kustomization, entry: Any, said: ValuePath) -> Patch:
     shared = Text(text, source)
     documents = tuple(Document(tree, shared, index, (), outer) for index, tree in enumerate(trees))
     target = entry.get("target")
-    return Patch(documents, target if isinstance(target, dict) else None, _map(entry.get("options")))
+    return Patch(documents, target if isinstance(target, dict) else None, as_map(entry.get("options")))
 
 
 def _as_template(text: str, source: str, path: str, error: InputError) -> Exception:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
 from generator.intake.built import Layer
-from generator.intake.document import Document
+from generator.intake.document import Document, as_map
 from generator.intake.item import Identity, Item, Tree, placed
 from generator.intake.strategic import PatchError, json_operation, strategic_merge
 
@@ -95,8 +95,7 @@ def _apply_operations(item: Item, operations: Sequence[Any], document: Document)
 
 def _meant(items: Sequence[Item], patch: Tree) -> Item:
     """Find the one object that a patch names."""
-    metadata = patch.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
+    metadata = as_map(patch.get("metadata"))
     wanted = Identity(
         str(patch.get("apiVersion", "")),
         str(patch.get("kind", "")),
@@ -121,8 +120,7 @@ def _selected(items: Sequence[Item], target: Tree) -> list[Item]:
     """Find the objects that a target selects: by expressions that fit a whole name, by labels and annotations."""
     found = []
     for item in items:
-        metadata = item.tree.get("metadata")
-        metadata = metadata if isinstance(metadata, dict) else {}
+        metadata = as_map(item.tree.get("metadata"))
         if (
             any(_fits(identity, target) for identity in item.identities)
             and _has(metadata.get("labels"), target.get("labelSelector"))
@@ -157,7 +155,7 @@ def _has(labels: Any, selector: Any) -> bool:
     """Tell whether labels meet a selector as kubectl takes it: ``app=prometheus,tier!=x,env in (a, b),!legacy``."""
     if not selector:
         return True
-    labels = labels if isinstance(labels, dict) else {}
+    labels = as_map(labels)
     position, text = 0, str(selector)
     while position < len(text):
         match = _REQUIREMENT.match(text, position)

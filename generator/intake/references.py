@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from generator.errors import ValuePath
-from generator.intake.document import value_at
+from generator.intake.document import as_list, as_map, value_at
 from generator.intake.item import Identity, Item
 from generator.intake.strategic import template_path
 
@@ -73,10 +73,7 @@ def _references(item: Item) -> Iterator[tuple[ValuePath, str]]:
 
 
 def _target(tree: dict[str, Any]) -> Any:
-    spec = tree.get("spec")
-    return (
-        spec.get("scaleTargetRef") if isinstance(spec, dict) and tree.get("kind") == "HorizontalPodAutoscaler" else None
-    )
+    return as_map(tree.get("spec")).get("scaleTargetRef") if tree.get("kind") == "HorizontalPodAutoscaler" else None
 
 
 def _paths(tree: Any, path: Path, before: ValuePath = ()) -> Iterator[ValuePath]:
@@ -107,8 +104,7 @@ def _follow(item: Item, path: ValuePath, candidates: Sequence[Item]) -> None:
 
 
 def _follow_subjects(item: Item, accounts: Sequence[Item]) -> None:
-    subjects = item.tree.get("subjects")
-    for number, subject in enumerate(subjects if isinstance(subjects, list) else []):
+    for number, subject in enumerate(as_list(item.tree.get("subjects"))):
         if not isinstance(subject, dict) or subject.get("kind") != "ServiceAccount":
             continue
         namespace, name = str(subject.get("namespace") or ""), subject.get("name")

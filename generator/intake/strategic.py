@@ -157,7 +157,7 @@ def json_operation(tree: Any, operation: Tree) -> tuple[Any, tuple[str | int, ..
     Raises:
         PatchError: the operation is none, or what it is for doesn't exist.
     """
-    op, pointer = operation.get("op"), operation.get("path")
+    op, pointer = str(operation.get("op")), operation.get("path")
     if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
         raise PatchError("a JSON patch's `path` must be a string that begins with `/`")
     steps = _steps(pointer)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from generator.errors import ValuePath
-from generator.intake.document import Document
+from generator.intake.document import Document, as_map, value_at
 from generator.intake.item import Item, changed
 
 Tree = dict[str, Any]
@@ -88,14 +88,14 @@ def add_affix(item: Item, prefix: str, suffix: str, document: Document) -> None:
 
 def add_labels(item: Item, entry: Tree, document: Document, said: ValuePath) -> None:
     """Add the pairs of an entry of `labels`; ``said`` is the path of the pairs in the kustomization."""
-    pairs = entry.get("pairs") or {}
+    pairs = as_map(entry.get("pairs"))
     selectors, templates = bool(entry.get("includeSelectors")), bool(entry.get("includeTemplates"))
     kind = item.identity.kind
     _add(item, _LABELS, pairs, document, said)
     if selectors or templates:
         for template in _TEMPLATES.get(kind, ()):
             _add(item, (*template, *_LABELS), pairs, document, said)
-        if kind == "StatefulSet" and item.tree.get("spec", {}).get("volumeClaimTemplates"):
+        if kind == "StatefulSet" and value_at(item.tree, _CLAIMS):
             item.change(changed(item.tree, (*_CLAIMS, *_LABELS), _adding(pairs), create=True))
     if selectors:
         if kind in _SELECTORS_MADE:
@@ -116,7 +116,7 @@ def _add(item: Item, path: Path, pairs: Tree, document: Document, said: ValuePat
 
 
 def _adding(pairs: Tree) -> Callable[[Any], Any]:
-    return lambda old: {**(old if isinstance(old, dict) else {}), **pairs}
+    return lambda old: {**as_map(old), **pairs}
 
 
 def set_replicas(item: Item, entry: Tree, document: Document, said: ValuePath) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from generator.errors import InputError, ValuePath
 from generator.intake import Document, Intake, read
-from generator.yaml import load_documents
+from generator.yaml import block, load, load_documents
 from tests.conftest import WriteTree
 from tests.tools import run
 
@@ -498,6 +499,36 @@ def test_a_file_that_is_not_there_is_refused_with_the_nearest_name(project: Writ
     (problem,) = caught.value.problems
     assert str(problem.location).endswith("kustomization.yaml:2:3")
     assert problem.hint == "did you mean `service.yaml`?"
+
+
+def _with(tree: Any, path: ValuePath, value: Any) -> Any:
+    if not path:
+        return value
+    copy: Any = dict(tree) if isinstance(tree, dict) else list(tree)
+    copy[path[0]] = _with(tree[path[0]], path[1:], value)
+    return copy
+
+
+def _parts(tree: Any, path: ValuePath = ()) -> Iterator[ValuePath]:
+    yield path
+    for key, item in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
+        yield from _parts(item, (*path, key))
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", [{}], {"x": []}], ids=str)
+def test_a_kustomization_with_any_value_anywhere_is_built_or_refused(project: WriteTree, value: object):
+    folder = project(PATCHED)
+    file = folder / "kustomization.yaml"
+    tree: Any = load(file.read_text(), "")
+    answers = set()
+    for path in _parts(tree):
+        file.write_text(block(_with(tree, path, value)))
+        try:
+            found = read([str(folder)], str)
+            answers.add("rendered first" if found.unrendered else "built")
+        except InputError:
+            answers.add("refused")
+    assert answers == {"built", "refused", "rendered first"}
 
 
 # ------------------------------------------------------------------------------------------- kustomizations in folders
