@@ -17,6 +17,16 @@ def unjudged(setup: Setup) -> Iterator[Problem]:
                 scrape.document.locate(scrape.where(scrape.spelling.tls)),
                 hint="give the workload's manifest too",
             )
+    if not any(scraper.resource is not None for scraper in setup.scrapers):
+        told: set[tuple[int, object]] = set()
+        for scrape in setup.scrapes:
+            if scrape.scrape_class and (id(scrape.document), scrape.spec) not in told:
+                told.add((id(scrape.document), scrape.spec))
+                yield Problem(
+                    f"{scrape} names the scrape class {scrape.scrape_class}, and what defines it is not here",
+                    scrape.document.locate((*scrape.spec, scrape.spelling.scrape_class)),
+                    hint="give the Prometheus resource too",
+                )
     for scraper in setup.scrapers:
         if scraper.flavour == "workload" and scraper.product and not setup.configurations(scraper):
             yield Problem(
