@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import OPERATOR
 from generator.doctor.rules.jobs import PLAINTEXT, found_at, mtls_of_jobs
+from generator.doctor.rules.monitors import shared_class
 from generator.injection import catches_port, inject, intercepts
 from generator.monitoring import Edit, Scrape, Setup
 from generator.monitoring.edits import REMOVE
-from generator.monitoring.mtls import istio_classes
 from generator.monitoring.targets import Mode, Target, mtls_mode, targets_of
 
 _TARGET = """\
@@ -151,12 +151,11 @@ def _is_guarded(setup: Setup, target: Target) -> bool:
 def _with_class(setup: Setup, scrape: Scrape) -> Fix:
     """Say how to have a monitor present certificates: by the class that all its scrapers have."""
     says = "ask it over https with Istio's certificates"
-    names = [{one.name for one in istio_classes(setup, scraper)} for scraper in setup.selected_by(scrape)]
-    shared = sorted(set.intersection(*names)) if names else []
+    shared = shared_class(setup, scrape)
     if not shared or scrape.tls is not None or len(_endpoints(setup, scrape)) > 1:
-        return Fix(says, yaml=f"scrapeClass: {shared[0]}" if shared else "")
+        return Fix(says, yaml=f"scrapeClass: {shared}" if shared else "")
     edits = (
-        Edit(scrape.document, (*scrape.spec, scrape.spelling.scrape_class), shared[0]),
+        Edit(scrape.document, (*scrape.spec, scrape.spelling.scrape_class), shared),
         scrape.set("scheme", value="https"),
         scrape.set(scrape.spelling.http2, value=False),
     )

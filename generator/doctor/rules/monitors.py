@@ -232,21 +232,31 @@ def files_denied_to_monitors(setup: Setup) -> Iterator[Found]:
             break
 
 
+def shared_class(setup: Setup, scrape: Scrape) -> str:
+    """Give the scrape class with Istio's certificates that every scraper of a monitor defines; "" for none.
+
+    Where the monitor names a class, no other one will do.
+    """
+    defined = [{one.name for one in istio_classes(setup, scraper)} for scraper in setup.selected_by(scrape)]
+    names = sorted(set.intersection(*defined)) if defined else []
+    if scrape.scrape_class:
+        return scrape.scrape_class if scrape.scrape_class in names else ""
+    return next(iter(names), "")
+
+
 def _by_class(setup: Setup, scrape: Scrape) -> Fix:
     """Say how to have certificates from a class instead of a monitor's files."""
-    scrapers = setup.selected_by(scrape)
-    shared = [{one.name for one in istio_classes(setup, scraper)} for scraper in scrapers]
-    names = sorted(set.intersection(*shared)) if shared else []
-    own = scrape.scrape_class
-    name = own if own in names or not names else names[0]
-    if not names or (own and own != name):
+    scrapers, name = setup.selected_by(scrape), shared_class(setup, scrape)
+    if not name:
         resource = scrapers[0] if scrapers else None
         shown = _class_yaml(setup, resource, "istio-mtls") if resource else ""
         says = "define a scrape class in the Prometheus resource, and name it: scrapeClass: istio-mtls"
         return Fix(says, yaml=shown or "scrapeClass: istio-mtls")
     tls = scrape.tree[scrape.spelling.tls]
     left = {key for key in tls if key not in _FILE_FIELDS} - {scrape.spelling.skip}
-    edits = [Edit(scrape.document, (*scrape.spec, scrape.spelling.scrape_class), name)] if not own else []
+    edits = (
+        [Edit(scrape.document, (*scrape.spec, scrape.spelling.scrape_class), name)] if not scrape.scrape_class else []
+    )
     if not left:
         edits.append(scrape.set(scrape.spelling.tls, value=REMOVE))
     else:
