@@ -133,8 +133,12 @@ def nobody_reads_certificates(setup: Setup) -> Iterator[Found]:
     for scraper, writer in writers(setup):
         if not writer.volume or any(mount.name == writer.volume for mount in setup.mounts_after(scraper)):
             continue
-        volume = setup.volumes(scraper).get(writer.volume)
-        if volume is None:
+        volumes = setup.volumes(scraper)
+        volume = volumes.get(writer.volume)
+        misspelt = scraper.flavour == "workload" and any(
+            mount.name not in volumes and "cert" in mount.name for mount in setup.mounts_after(scraper)
+        )
+        if volume is None or misspelt:  # which another rule tells
             continue
         others = [
             str(container.get("name"))
