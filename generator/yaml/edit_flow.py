@@ -16,7 +16,8 @@ def replace_in_flow(document: Document, step: Step, source: str) -> Iterator[str
     outer = next((one for one in chain[:-1] if one.flow), document.root)
     style = flow(document, outer, source)
     if len(chain) == 1:
-        yield text[: node.body] + style.pretty(value, "") + text[node.end :]
+        lines = not node.entries or document.lines.leads(node.entries[0].start)
+        yield text[: node.body] + (style.pretty(value, "") if lines else style.inline(value)) + text[node.end :]
         return
     entry = chain[-2].entries[step.indices[-1]]
     if not style.json and node.kind == "scalar" and not isinstance(value, (dict, list, tuple)):
@@ -71,7 +72,9 @@ def insert_in_flow(document: Document, step: Step, source: str) -> Iterator[str]
             yield text[:stop] + pad + written + "," + text[stop:]
         else:
             yield text[: beside.end] + "," + text[beside.end : stop] + pad + written + text[stop:]
-    yield text[: beside.end] + between + written + text[beside.end :]
+    # A comma right after a colon would be part of a plain key.
+    gap = " " if text[beside.end - 1] == ":" else ""
+    yield text[: beside.end] + gap + between + written + text[beside.end :].removeprefix(gap)
 
 
 def remove_from_flow(document: Document, node: Node, index: int) -> Iterator[str]:
@@ -108,7 +111,8 @@ def _remove_last(document: Document, node: Node, entry: Entry, ends: int) -> Ite
     own_comment = "#" in text[ends:stop] and lines.number(node.end) > lines.number(ends)
     if not document.has_comment(before, entry.start):
         kept = comma + 1 if ends != entry.end else before
-        yield text[:kept] + text[stop if own_comment and lines.leads(entry.start) else ends :]
+        gap = " " if text[kept - 1] == ":" else ""
+        yield text[:kept] + gap + text[stop if own_comment and lines.leads(entry.start) else ends :]
         return
     head = text[:before] + text[before:comma] + ("," if ends != entry.end else "") + text[comma + 1 : entry.start]
     if lines.leads(entry.start) and lines.number(node.end) > lines.number(ends):

@@ -29,7 +29,7 @@ _BLANK = re.compile("(?:[ \t\r\n\x85\u2028\u2029\ufeff]+|#[^\r\n\x85\u2028\u2029
 
 
 class Node:
-    """A value as it is written: ``start`` is where it begins, ``stem`` where its anchor and tag end, ``body`` what follows."""
+    """A value as it is written, from ``start`` to ``end``; its anchor and tag end at ``stem``, ``body`` follows."""
 
     __slots__ = (
         "anchor",

@@ -163,10 +163,10 @@ def flow(document: Document, outer: Node, source: str) -> Flow:
             elif before and not comma:
                 comma = text[before.end : entry.start]
     json = json or (only_json and quoted)
+    if not re.fullmatch(r":[ \t]*" if json else r":[ \t]+", colon):
+        colon = ":" if json and comma == "," else ": "
     if not re.fullmatch(r",[ \t]*", comma):
         comma = "," if json and colon == ":" else ", "
-    if not re.fullmatch(r":[ \t]*" if json else r":[ \t]+", colon):
-        colon = ": "
     return Flow(json, colon, comma, step or "  ", lines.newline(outer.end))
 
 

@@ -50,6 +50,12 @@ def _replace(document: Document, step: Step, *, literals: bool) -> Iterator[str]
             inline, below = quoted_alike(node, value), []
     if step.anchor:
         inline = f"{step.anchor} {inline}".rstrip()
+    if spot.after < 0:
+        # `? key`, and no colon.
+        place, newline = document.lines.stop(node.end), document.lines.newline(node.end)
+        head = f"{newline}{' ' * spot.column}:{' ' + inline if inline else ''}"
+        yield text[:place] + newline.join([head, *below]) + text[place:]
+        return
     if not below and not node.is_block and not node.is_block_scalar:
         if node.end == node.body:
             yield f"{text[: spot.stem]} {inline}{text[spot.stem :]}"

@@ -119,10 +119,9 @@ def _changed(tree: object, path: ValuePath, value: object, whole: ValuePath) -> 
 
 
 def _misfit(tree: object, part: str | int, whole: ValuePath) -> InputError:
-    if isinstance(tree, list):
-        found = f"a list of {len(tree)}"
-    else:
-        found = "a map" if isinstance(tree, dict) else f"the {type(tree).__name__} {tree!r}"
+    # A scalar isn't shown: it may be a secret.
+    kinds = {dict: "a map", str: "a string", bool: "a boolean"}
+    found = f"a list of {len(tree)}" if isinstance(tree, list) else kinds.get(type(tree), "a number")
     expected = f"a map, for the key `{part}`" if isinstance(part, str) else f"a list that has or can get item {part}"
     return InputError(Problem("can't be changed here", None, dotted(whole), found, expected))
 
