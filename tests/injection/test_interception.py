@@ -40,6 +40,7 @@ def test_empty_annotations_turn_both_directions_off():
         ("0.0.0.0/0,::/0", False, False),
         ("0.0.0.0/1,128.0.0.0/1", False, True),
         ("::/0", True, False),
+        ("0.0.0.0/1", True, True),
         ("10.0.0.0/8", True, True),
     ],
 )

@@ -139,6 +139,8 @@ def test_init_containers_that_keep_running_have_their_probes_rewritten_too():
     other = {"name": "other", "restartPolicy": "Always", "readinessProbe": {"httpGet": {"port": 3333}}}
     found = container(injected(initContainers=[other]), "other")
     assert found["readinessProbe"]["httpGet"] == {"path": "/app-health/other/readyz", "port": 15020}
+    before = container(into(pod(initContainers=[other]), (1, 26)), "other")
+    assert before["readinessProbe"] == other["readinessProbe"]
 
 
 # ------------------------------------------------------------------------------------------------------------ labels

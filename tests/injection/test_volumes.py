@@ -30,6 +30,10 @@ def test_the_map_form_names_a_mount_by_its_key():
     }
 
 
+def test_the_map_form_is_read_in_the_order_of_its_keys():
+    assert [mount["name"] for mount in listed_mounts({MOUNT: '{"b": {}, "a": {}}'})] == ["a", "b"]
+
+
 def test_the_list_form_names_a_mount_by_its_own_name():
     assert user_volume_mounts({MOUNT: '[{"name": "certs", "mountPath": "/certs"}]'}) == {
         "certs": {"name": "certs", "mountPath": "/certs"}
@@ -115,7 +119,11 @@ def test_later_releases_add_more_volumes(minor, added):
 
 @pytest.mark.parametrize("minor", [5, 6, 7, 8])
 def test_istio_1_5_to_1_8_remove_a_volume_called_istio_certs(minor):
-    volumes = [{"name": "istio-certs", "emptyDir": MEMORY}, {"name": "istio-envoy", "emptyDir": {}}, CERTS]
+    volumes = [
+        {"name": "istio-certs", "emptyDir": MEMORY},
+        {"name": "istio-envoy", "emptyDir": {"sizeLimit": "1Mi"}},
+        CERTS,
+    ]
     found = into(pod(volumes=volumes), (1, minor))
     assert "istio-certs" not in names(found, "volumes")
     assert "certs" in names(found, "volumes")
