@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -118,11 +119,12 @@ def _is_same(one: Identity, other: Identity, item: Item) -> bool:
 
 def _selected(items: Sequence[Item], target: Tree) -> list[Item]:
     """Find the objects that a target selects: by expressions that fit a whole name, by labels and annotations."""
+    fields = {key: _expression(str(target[key])) for key in _NAMES if target.get(key)}
     found = []
     for item in items:
         metadata = as_map(item.tree.get("metadata"))
         if (
-            any(_fits(identity, target) for identity in item.identities)
+            any(_fits(identity, fields) for identity in item.identities)
             and _has(metadata.get("labels"), target.get("labelSelector"))
             and _has(metadata.get("annotations"), target.get("annotationSelector"))
         ):
@@ -130,19 +132,22 @@ def _selected(items: Sequence[Item], target: Tree) -> list[Item]:
     return found
 
 
-def _fits(identity: Identity, target: Tree) -> bool:
-    group, _, version = identity.api_version.rpartition("/")
-    values = {
-        "group": group,
-        "version": version,
-        "kind": identity.kind,
-        "name": identity.name,
-        "namespace": identity.namespace,
-    }
+_NAMES = ("group", "version", "kind", "name", "namespace")
+
+
+def _expression(text: str) -> re.Pattern[str]:
     try:
-        return all(re.fullmatch(str(target[key]), value) for key, value in values.items() if target.get(key))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a later Python may read in another way
+            return re.compile(text)
     except re.error as error:
         raise PatchError(f"the patch's target holds no regular expression: {error}") from error
+
+
+def _fits(identity: Identity, fields: dict[str, re.Pattern[str]]) -> bool:
+    group, _, version = identity.api_version.rpartition("/")
+    values = dict(zip(_NAMES, (group, version, identity.kind, identity.name, identity.namespace), strict=True))
+    return all(pattern.fullmatch(values[key]) for key, pattern in fields.items())
 
 
 _REQUIREMENT = re.compile(

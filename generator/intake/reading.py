@@ -58,6 +58,9 @@ def read(names: Sequence[str], stdin: Callable[[], str]) -> Intake:
 
 def _take(reader: _Reader, name: str, stdin: Callable[[], str]) -> None:
     if name == "-":
+        if STDIN in reader.seen:
+            return
+        reader.seen.add(STDIN)
         reader.text(stdin().removeprefix("\ufeff"), STDIN, "")
     elif name.startswith(("http://", "https://")):
         hint = f"curl -fsSL {name} | sidecert doctor -"
@@ -151,7 +154,7 @@ class _Reader:
             return
         self.seen.add(real)
         try:
-            self.text(read_text(path, shown), shown, path, named=named, unused=unused)
+            self.text(read_text(path, shown, piped=named), shown, path, named=named, unused=unused)
         except InputError as error:
             self.problems += error.problems
 

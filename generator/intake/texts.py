@@ -23,13 +23,15 @@ class UnrenderedError(Exception):
         self.problem = problem
 
 
-def read_text(path: str, shown: str) -> str:
+def read_text(path: str, shown: str, *, piped: bool = False) -> str:
     """Give a file's text, without a byte order mark; ``shown`` is its name as the user knows it.
+
+    ``piped``: it may be a pipe, such as ``<(helm template .)`` in a shell; else nothing is waited for.
 
     Raises:
         InputError: it isn't there, can't be read, is no regular file, is larger than 32 MiB, or is not UTF-8.
     """
-    content = read_bytes(path, shown)
+    content = read_bytes(path, shown, piped=piped)
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -41,15 +43,18 @@ def read_text(path: str, shown: str) -> str:
         ) from error
 
 
-def read_bytes(path: str, shown: str) -> bytes:
-    """Give a file's bytes.
+def read_bytes(path: str, shown: str, *, piped: bool = False) -> bytes:
+    """Give a file's bytes; the arguments are those of `read_text`.
 
     Raises:
         InputError: as `read_text`, but for the text's encoding.
     """
     try:
         with open(os.open(path, _READ), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            mode = os.fstat(file.fileno()).st_mode
+            if piped and stat.S_ISFIFO(mode):
+                os.set_blocking(file.fileno(), True)
+            elif not stat.S_ISREG(mode):
                 raise InputError(Problem("this is not a regular file", Location(shown)))
             content = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import textwrap
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,7 +81,7 @@ def test_links_in_a_circle_are_walked_once(project: WriteTree):
 
 
 def test_standard_input_is_a_file_of_its_own(reads: Reads):
-    found = reads({}, "-", stdin="\ufeff" + A + "---\n" + B)
+    found = reads({}, "-", "-", stdin="\ufeff" + A + "---\n" + B)
     assert names(found) == ["Service a", "Service b"]
     assert str(found.manifests[1].locate(("metadata", "name"))) == "<stdin>:9:3"
 
@@ -186,6 +188,18 @@ def test_a_file_that_is_too_large_is_refused(project: WriteTree):
     folder = project({"a.yaml": ""})
     os.truncate(folder / "a.yaml", MOST_BYTES + 1)
     assert "the file is too large" in refused(lambda: read([str(folder)], str))[0]
+
+
+def test_a_pipe_is_read_where_it_is_named_and_not_waited_for_in_a_folder(project: WriteTree):
+    folder = project({".": None})
+    os.mkfifo(folder / "a.yaml")
+    assert "not a regular file" in refused(lambda: read([str(folder)], str))[0]
+    with ThreadPoolExecutor(1) as other:
+        other.submit((folder / "a.yaml").write_text, A)
+        deadline = time.monotonic() + 5
+        while not names(found := read([str(folder / "a.yaml")], str)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert names(found) == ["Service a"]
 
 
 def test_a_device_is_no_file():
