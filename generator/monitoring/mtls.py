@@ -82,13 +82,21 @@ def istio_classes(setup: Setup, scraper: Scraper | None = None) -> list[Scrape]:
         if one.kind == "scrape class"
         and (scraper is None or one.scraper is scraper)
         and presents_istio(setup, one.tls, one.scraper)
+        and not _checks_a_name(one)
     ]
+
+
+def _checks_a_name(scrape: Scrape) -> bool:
+    """Whether it has Istio's root certificate alone, to verify a server that it names: istiod's own port, say."""
+    tls, found = scrape.tls, scrape.tree.get(scrape.spelling.tls)
+    named = isinstance(found, dict) and (found.get("server_name") or found.get("serverName"))
+    return bool(named) and tls is not None and bool(tls.ca) and not (tls.cert or tls.key)
 
 
 def mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
     """Every job and monitor endpoint that presents Istio's certificates, once for each scraper that takes it up."""
     for scrape in setup.scrapes:
-        if scrape.kind == "scrape class":
+        if scrape.kind == "scrape class" or _checks_a_name(scrape):
             continue
         if scrape.kind not in MONITORS:
             if scrape.tls is not None and presents_istio(setup, scrape.tls, scrape.scraper):

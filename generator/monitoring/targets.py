@@ -17,6 +17,11 @@ _HTTP = frozenset({"http", "http2", "grpc", "grpc-web"})
 _HTTP_PROTOCOLS = _HTTP | {"kubernetes.io/h2c", "kubernetes.io/ws"}
 
 
+def is_http_name(name: str) -> bool:
+    """Whether Istio takes a Service's port of this name for HTTP."""
+    return name.lower().partition("-")[0] in _HTTP or name.lower().startswith("grpc-web")
+
+
 class ServicePort(NamedTuple):
     """A port of a Service, and where it stands."""
 
@@ -35,8 +40,7 @@ class ServicePort(NamedTuple):
         protocol = self.tree.get("appProtocol")
         if isinstance(protocol, str) and protocol:
             return protocol.lower() in _HTTP_PROTOCOLS
-        name = self.name.lower()
-        return name.partition("-")[0] in _HTTP or name.startswith("grpc-web")
+        return is_http_name(self.name)
 
 
 class Target(NamedTuple):

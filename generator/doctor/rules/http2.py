@@ -10,11 +10,12 @@ from generator.doctor.rules.jobs import found_at, mtls_of_jobs
 from generator.monitoring import Edit, Scrape, Scraper, Setup
 from generator.monitoring.edits import REMOVE
 from generator.monitoring.mtls import MtlsScrape
-from generator.monitoring.targets import Target, targets_of
+from generator.monitoring.targets import Target, is_http_name, targets_of
 from generator.monitoring.versions import Version, spelled
 
 _SPOKEN_SINCE: Version = (2, 31)
 _SETTING_SINCE: Version = (2, 35)
+_PORT_NAMES = (("__meta_kubernetes_endpoint_port_name",), ("__meta_kubernetes_endpointslice_port_name",))
 _VARIABLE = "PROMETHEUS_COMMON_DISABLE_HTTP2"
 _WHY = "on a port not declared as HTTP the proxy agrees on HTTP/2 with an application that can't speak it"
 
@@ -38,9 +39,11 @@ def http2_not_off(setup: Setup) -> Iterator[Found]:
     """Look at every scrape over https with Istio's certificates."""
     for found in mtls_of_jobs(setup):
         scrape, scraper = found.scrape, found.scraper
-        if scrape.scheme != "https" or not scrape.http2 or not _speaks(scraper):
+        if scrape.scheme != "https" or not scrape.http2 or not scrape.spelling.http2 or not _speaks(scraper):
             continue
         undeclared = next((target for target in targets_of(setup, scrape) if _isnt_http(target)), None)
+        if undeclared is None and _asks_http_ports(scrape):
+            continue
         severity: Severity = "info" if undeclared is None else "error"
         says = f"{scrape}: {scrape.spelling.http2} is not false"
         if undeclared is not None:
@@ -55,6 +58,14 @@ def _speaks(scraper: Scraper | None) -> bool:
     if scraper is None:
         return True
     return scraper.product != "vmagent" and (scraper.version is None or scraper.version >= _SPOKEN_SINCE)
+
+
+def _asks_http_ports(scrape: Scrape) -> bool:
+    """Whether it chooses ports of Services by names that declare HTTP."""
+    if scrape.kind == "ServiceMonitor":
+        return is_http_name(str(scrape.tree.get("port") or ""))
+    kept = [one for one in scrape.relabelings() if one.action == "keep" and one.sources in _PORT_NAMES]
+    return any(all(map(is_http_name, one.regex.strip("^$()").split("|"))) for one in kept)
 
 
 def _isnt_http(target: Target) -> bool:

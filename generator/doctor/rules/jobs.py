@@ -95,17 +95,26 @@ def https_missing(setup: Setup) -> Iterator[Found]:
 
 
 def _of_classes_elsewhere(setup: Setup) -> Iterator[Found]:
-    """Monitors that name a class which isn't here, and whose name speaks of Istio."""
+    """Monitors that no Prometheus here selects, by the class that they name: by what it has, or by its name."""
+    here = {one.name for one in setup.scrapes if one.kind == "scrape class"}
+    with_certificates = {one.name for one in istio_classes(setup)}
     for scrape in setup.scrapes:
         name = scrape.scrape_class
-        if not ("istio" in name.lower() or "mtls" in name.lower()) or setup.selected_by(scrape):
+        speaks = name not in here and ("istio" in name.lower() or "mtls" in name.lower())
+        if not name or not (speaks or name in with_certificates) or setup.selected_by(scrape):
             continue
         if own_tls(scrape) is not None or _others_are_https(setup, scrape) or _may_be_https(scrape):
             continue
         if not _asks_plaintext_ports(scrape):
-            fix = Fix("ask over https, if the class has certificates", (scrape.set("scheme", value="https"),))
-            says = f"{scrape} names the class {name}, which isn't here, and its scheme is http"
-            yield found_at(scrape, ("scheme",) if "scheme" in scrape.tree else (), says, fix, severity="info")
+            fix = Fix(
+                "ask over https" + " if the class has certificates" * (name not in here),
+                (scrape.set("scheme", value="https"),),
+            )
+            what = "certificates by the class" if name in with_certificates else "a class that isn't here,"
+            says = f"{scrape} has {what} {name}, but its scheme is http"
+            path = ("scheme",) if "scheme" in scrape.tree else ()
+            severity = "error" if name in with_certificates else "info"
+            yield found_at(scrape, path, says, fix, severity=severity)
 
 
 def _means_mtls(setup: Setup, found: MtlsScrape) -> bool:
