@@ -7,7 +7,6 @@ where its last scalar does, so that comments and blank lines between two entries
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from typing import Any, NamedTuple
 
 from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension without stubs
@@ -21,11 +20,8 @@ from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension wi
     SequenceEndEvent,
 )
 
+from generator.yaml.edit_lines import BREAK, Lines, skip
 from generator.yaml.scalars import meaning, tagged
-
-# YAML 1.1 has more line ends than the usual ones, and the parser counts each of them.
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_BLANK = re.compile("(?:[ \t\r\n\x85\u2028\u2029\ufeff]+|#[^\r\n\x85\u2028\u2029]*)*")
 
 
 class Node:
@@ -90,51 +86,6 @@ class Entry:
         self.end = max(node.end, after, key.end if key else start)
 
 
-class Lines:
-    """Where the lines of a text begin and end."""
-
-    __slots__ = ("starts", "stops", "text")
-
-    def __init__(self, text: str) -> None:
-        """Find the line ends."""
-        self.text = text
-        breaks = list(_BREAK.finditer(text))
-        self.starts = [0, *(found.end() for found in breaks)]
-        self.stops = [*(found.start() for found in breaks), len(text)]
-
-    def number(self, position: int) -> int:
-        """Give the number of the line, from 0."""
-        return bisect_right(self.starts, position) - 1
-
-    def start(self, position: int) -> int:
-        """Give where the line begins."""
-        return self.starts[self.number(position)]
-
-    def stop(self, position: int) -> int:
-        """Give where the line ends, before its line end."""
-        return self.stops[self.number(position)]
-
-    def next(self, position: int) -> int:
-        """Give where the next line begins, or the text's end."""
-        number = self.number(position) + 1
-        return self.starts[number] if number < len(self.starts) else len(self.text)
-
-    def column(self, position: int) -> int:
-        """Give the column, from 0."""
-        return position - self.start(position)
-
-    def leads(self, position: int) -> bool:
-        """Say whether nothing but blanks stands before a place on its line."""
-        return not self.text[self.start(position) : position].strip(" \t")
-
-    def newline(self, position: int) -> str:
-        """Give the line end that a line put in here should have: the one of this line, or of the line before."""
-        number = self.number(position)
-        if number == len(self.stops) - 1:
-            number -= 1
-        return self.text[self.stops[number] : self.starts[number + 1]] if number >= 0 else "\n"
-
-
 class Document:
     """One document: its nodes in the order of the text, and the lines of the whole text."""
 
@@ -178,12 +129,6 @@ class Step(NamedTuple):
     name: str = ""
     #: An anchor, with its ``&``, for a new value that takes the place of an alias.
     anchor: str = ""
-
-
-def skip(text: str, position: int) -> int:
-    """Give where the next token begins, after blanks and comments."""
-    found = _BLANK.match(text, position)
-    return found.end() if found else position
 
 
 def document(text: str, index: int) -> Document:
@@ -309,13 +254,13 @@ def _entries(node: Node) -> dict[str, object]:
 
 def block_end(text: str, start: int, end: int) -> int:
     """Give where a block scalar's last line ends; the empty lines that follow it count where the header says ``+``."""
-    lines = _BREAK.split(text[start:end])
+    lines = BREAK.split(text[start:end])
     header = lines[0].split("#", 1)[0]
     if "+" in header:
-        broken = list(_BREAK.finditer(text, start, end))
+        broken = list(BREAK.finditer(text, start, end))
         return broken[-1].start() if broken and broken[-1].end() == end else end
     margin = next((len(line) - len(line.lstrip(" ")) for line in lines[1:] if line.strip(" ")), 0)
-    stops = [*(found.start() for found in _BREAK.finditer(text, start, end)), end]
+    stops = [*(found.start() for found in BREAK.finditer(text, start, end)), end]
     while len(lines) > 1 and not lines[-1].strip(" ") and (len(lines[-1]) <= margin or not margin):
         lines.pop()
         stops.pop()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from typing import cast
 
+from generator.yaml.edit_lines import BREAK
 from generator.yaml.edit_nodes import Document, Node
 from generator.yaml.scalars import UNPRINTABLE, Scalar, double_quoted, scalar
-
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 def quoted_alike(node: Node, value: object) -> str:
@@ -27,7 +25,7 @@ def in_block(document: Document, node: Node, value: str) -> str | None:
     text, newline = document.text, document.lines.newline(node.body)
     if not value.strip("\n ") or re.search(f"[{UNPRINTABLE}]", value):
         return None
-    header, *old = _BREAK.split(text[node.body : node.end])
+    header, *old = BREAK.split(text[node.body : node.end])
     written = next((line for line in old if line.strip(" ")), "")
     given = re.match(r"[|>][-+]?([1-9])|[|>]([1-9])", header)
     margin = len(written) - len(written.lstrip(" "))
@@ -66,6 +64,8 @@ def _chomped(header: str, value: str) -> str:
 
 def _merged(old: list[str], new: list[str], pad: str) -> list[str]:
     """Print the lines of a literal block; those that the old one had too stay as they were, blanks included."""
+    from difflib import SequenceMatcher
+
     contents = [line[len(pad) :] for line in old]
     lines: list[str] = []
     for kind, first, last, start, stop in SequenceMatcher(None, contents, new, autojunk=False).get_opcodes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from generator.yaml.edit_nodes import Document, Node
@@ -79,10 +80,8 @@ class Spot(NamedTuple):
 
 def _comment(rest: str) -> str:
     """Give the comment of the rest of a line, with the blanks before it."""
-    found = rest.find("#")
-    if found < 0:
-        return ""
-    return rest[len(rest[:found].rstrip(" \t|>+-123456789")) :].lstrip("|>+-123456789")
+    found = re.search(r"[ \t]+#.*", rest, re.DOTALL)
+    return found[0] if found else ""
 
 
 def tail(document: Document, end: int, column: int) -> int:

@@ -1,5 +1,6 @@
 """Change single values in a YAML text, and leave every other byte as it is.
 
+    edit_lines      where lines and tokens begin
     edit_nodes      a document as nodes that know their place in the text
     edit_print      new values in the style of the text around them
     edit_scalars    a new scalar spelled the way the old one is
