@@ -99,21 +99,6 @@ def default_job(name: str, version: Version | None) -> dict[str, Any]:
     return {}
 
 
-#: The jobs that the prometheus chart has unless its values switch them off.
-DEFAULT_JOBS = (
-    "prometheus",
-    "kubernetes-apiservers",
-    "kubernetes-nodes",
-    "kubernetes-nodes-cadvisor",
-    "kubernetes-service-endpoints",
-    "kubernetes-service-endpoints-slow",
-    "prometheus-pushgateway",
-    "kubernetes-services",
-    "kubernetes-pods",
-    "kubernetes-pods-slow",
-)
-
-
 def _discovery(role: str) -> dict[str, Any]:
     return {"kubernetes_sd_configs": [{"role": role}]}
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from generator.errors import ValuePath
 from generator.intake.document import Document
-from generator.monitoring.versions import Version, parse_version
+from generator.monitoring.chart_releases import Installed, installed_by
+from generator.monitoring.versions import Version
 
 STACK: Final = "kube-prometheus-stack"
 PROMETHEUS: Final = "prometheus"
@@ -58,6 +58,14 @@ _SERVER_KEYS = {
     "sidecarTemplateValues",
     "tsdb",
 }
+# Jobs of the prometheus chart's own, which values change or switch off.
+_OWN_JOBS = (
+    "kubernetes-apiservers",
+    "kubernetes-nodes",
+    "kubernetes-pods",
+    "kubernetes-service",
+    "prometheus-pushgateway",
+)
 _JOB_KEYS = {"kubernetes_sd_configs", "static_configs", "tls_config", "relabel_configs", "metrics_path", "scheme"}
 # How deep a chart may lie in an umbrella chart's values.
 _DEPTH = 2
@@ -78,6 +86,11 @@ class Values(NamedTuple):
     version: Version | None = None
     release: str = ""
     namespace: str = ""
+
+    @property
+    def is_off(self) -> bool:
+        """Whether an umbrella chart leaves this one out: it is asked for by one of these keys, mostly."""
+        return bool(self.base) and any(self.get(key) is False for key in ("enabled", "install"))
 
     def where(self, *path: str | int) -> ValuePath:
         """Give the path in the document of a key of the chart."""
@@ -105,122 +118,19 @@ class Values(NamedTuple):
                 yield (*path, index), item
 
 
-class _Installed(NamedTuple):
-    """Values as something installs them: of which chart isn't known unless ``chart`` says it."""
-
-    document: Document
-    base: ValuePath = ()
-    chart: str = ""
-    source: str = ""
-    version: Version | None = None
-    release: str = ""
-    namespace: str = ""
-
-
 def values_in(document: Document) -> list[Values]:
     """Find the values of kube-prometheus-stack and of the prometheus chart in a document; empty for anything else.
 
     A values file may be the chart's own or an umbrella chart's. A Flux ``HelmRelease``, an Argo CD ``Application`` or
     ``ApplicationSet`` and a k3s ``HelmChart`` hold values too, and mostly say which chart's.
     """
-    if not document.kind:
-        return _charts(_Installed(document))
-    return [values for installed in _installed(document) for values in _charts(installed)]
-
-
-# ------------------------------------------------------------------------------------------- who installs a chart
-
-
-def _installed(document: Document) -> Iterator[_Installed]:
-    match document.kind, document.group:
-        case "HelmRelease", "helm.toolkit.fluxcd.io":
-            yield _of_flux(document)
-        case "Application", "argoproj.io":
-            yield from _of_argo(document, ("spec",))
-        case "ApplicationSet", "argoproj.io":
-            yield from _of_argo(document, ("spec", "template", "spec"))
-        case "HelmChart", "helm.cattle.io":
-            yield from _of_k3s(document)
-
-
-def _of_flux(document: Document) -> _Installed:
-    namespace = _text(document, "spec", "targetNamespace")
-    release = _text(document, "spec", "releaseName") or "-".join(filter(None, (namespace, document.name)))
-    reference = ("spec", "chartRef") if document.get("spec", "chartRef") else ("spec", "chart", "spec", "sourceRef")
-    return _Installed(
-        document,
-        ("spec", "values"),
-        _chart_name(_text(document, "spec", "chart", "spec", "chart") or _text(document, "spec", "chartRef", "name")),
-        _text(document, *reference, "name"),
-        _chart_version(document.get("spec", "chart", "spec", "version")),
-        release,
-        namespace or document.namespace,
-    )
-
-
-def _of_argo(document: Document, spec: ValuePath) -> Iterator[_Installed]:
-    listed = document.get(*spec, "sources")
-    places = [("source",), *(("sources", index) for index in range(len(listed) if isinstance(listed, list) else 0))]
-    for place in places:
-        source: ValuePath = (*spec, *place)
-        if not isinstance(document.get(*source), dict):
-            continue
-        chart = _chart_name(_text(document, *source, "chart"))
-        helm: ValuePath = (*source, "helm")
-        holder, base = document, (*helm, "valuesObject")
-        if document.get(*base) is None:
-            inner = document.embedded((*helm, "values"))
-            if inner is not None:
-                holder, base = inner, ()
-        yield _Installed(
-            holder,
-            base,
-            chart,
-            _text(document, *source, "repoURL"),
-            _chart_version(document.get(*source, "targetRevision")) if chart else None,
-            _text(document, *helm, "releaseName") or document.name,
-            _text(document, *spec, "destination", "namespace"),
-        )
-
-
-def _of_k3s(document: Document) -> Iterator[_Installed]:
-    inner = document.embedded(("spec", "valuesContent"))
-    yield _Installed(
-        inner or document,
-        () if inner else ("spec", "valuesContent"),
-        _chart_name(_text(document, "spec", "chart")),
-        _text(document, "spec", "repo") or _text(document, "spec", "chart"),
-        _chart_version(document.get("spec", "version")),
-        document.name,
-        _text(document, "spec", "targetNamespace") or document.namespace,
-    )
-
-
-def _text(document: Document, *path: str | int) -> str:
-    found = document.get(*path)
-    return found if isinstance(found, str) else ""
-
-
-def _chart_name(text: str) -> str:
-    """Give the name in ``prometheus-community/prometheus``, ``./charts/prometheus``, ``oci://.../prometheus``."""
-    return posixpath.basename(text.rstrip("/"))
-
-
-def _chart_version(text: object) -> Version | None:
-    """Read ``88.5.3``, ``88.x``, ``^88.1``; None for what leaves even the major version open."""
-    if not isinstance(text, str):
-        return None
-    exact = parse_version(text.lstrip("^~= "))
-    if exact is not None:
-        return exact
-    major = re.fullmatch(r"[v^~= ]*(\d+)(?:\.[xX*])*", text.strip(), re.ASCII)
-    return (int(major[1]),) if major else None
+    return [values for installed in installed_by(document) for values in _charts(installed)]
 
 
 # ------------------------------------------------------------------------------------------------ which chart it is
 
 
-def _charts(installed: _Installed) -> list[Values]:
+def _charts(installed: Installed) -> list[Values]:
     """The charts whose values these are: the one installed, else those that lie below it."""
     if "bitnami" in installed.source:  # its charts have the same names, and other keys
         return []
@@ -233,7 +143,7 @@ def _charts(installed: _Installed) -> list[Values]:
     return list(_subcharts(installed, tree, installed.base, _DEPTH)) if isinstance(tree, dict) else []
 
 
-def _subcharts(installed: _Installed, tree: Mapping[str, Any], base: ValuePath, depth: int) -> Iterator[Values]:
+def _subcharts(installed: Installed, tree: Mapping[str, Any], base: ValuePath, depth: int) -> Iterator[Values]:
     for key, inner in tree.items():
         if not isinstance(inner, dict):
             continue
@@ -251,22 +161,27 @@ def _below(key: str, tree: Mapping[str, Any]) -> str:
         return STACK
     if key == PROMETHEUS and isinstance(tree.get("server"), dict) and not _OTHER_CHARTS & tree.keys():
         return PROMETHEUS
-    return _by_keys(tree)
+    return _by_keys(tree, jobs_tell=key == PROMETHEUS)
 
 
-def _values(installed: _Installed, base: ValuePath, chart: str, name: str) -> Values:
+def _values(installed: Installed, base: ValuePath, chart: str, name: str) -> Values:
     return Values(installed.document, base, chart, name, installed.version, installed.release, installed.namespace)
 
 
-def _by_keys(tree: Mapping[str, Any]) -> str:
-    """Say which chart's values have such keys; "" for another's, or too few keys to tell."""
+def _by_keys(tree: Mapping[str, Any], *, jobs_tell: bool = True) -> str:
+    """Say which chart's values have such keys; "" for another's, or too few keys to tell.
+
+    ``jobs_tell`` is for places where jobs can be no other program's (Promtail has a string of that name, too).
+    """
     keys = set(map(str, tree))
     prometheus, alertmanager = _map(tree.get("prometheus")), _map(tree.get("alertmanager"))
     if _STACK_PROMETHEUS_KEYS & prometheus.keys() or "alertmanagerSpec" in alertmanager:
         return STACK
     if keys & _OTHER_CHARTS:
         return ""
-    if _is_server(tree.get("server")) or _has_jobs(tree):
+    if _is_server(tree.get("server")) or "prometheus.yml" in _map(tree.get("serverFiles")):
+        return PROMETHEUS
+    if jobs_tell and _has_jobs(tree):
         return PROMETHEUS
     if isinstance(tree.get("server"), dict) and keys & (_CHART_KEYS | _SHARED_KEYS):
         return PROMETHEUS
@@ -290,9 +205,9 @@ def _has_jobs(tree: Mapping[str, Any]) -> bool:
     """Whether there are jobs where the prometheus chart has them."""
     extra, jobs = tree.get("extraScrapeConfigs"), _map(tree.get("scrapeConfigs"))
     return (
-        "prometheus.yml" in _map(tree.get("serverFiles"))
-        or (isinstance(extra, str) and "job_name" in extra)
+        (isinstance(extra, str) and "job_name" in extra)
         or any(isinstance(job, dict) and _JOB_KEYS & job.keys() for job in jobs.values())
+        or any(str(name).startswith(_OWN_JOBS) for name in jobs)
     )
 
 

@@ -1,6 +1,7 @@
 """The values of kube-prometheus-stack and of the prometheus chart.
 
 chart_values        which chart's values a document holds, and where
+chart_releases      values as a file, Flux, Argo CD or k3s gives them to a chart
 charts_stack        the Prometheus, jobs and monitors of kube-prometheus-stack
 charts_prometheus   the Prometheus of the prometheus chart
 chart_jobs          its jobs
@@ -94,6 +95,31 @@ def scrapes_in_values(document: Document, scraper: Scraper, version: Version | N
 def _root(values: Values) -> ValuePath:
     """Where a chart's values have what its Prometheus is made of."""
     return values.where(*charts_stack.SPEC) if values.chart == STACK else values.where("server")
+
+
+def objects_in_values(document: Document) -> Iterator[Document]:
+    """The Kubernetes objects that values have their chart install too (`EXTRA_OBJECTS`), but for templates."""
+    for values in values_in(document):
+        listed = values.get(EXTRA_OBJECTS)
+        keys: Sequence[str | int] = range(len(listed)) if isinstance(listed, list) else ()
+        if isinstance(listed, dict):
+            keys = list(listed)
+        for key in keys:
+            made = _object(values, key)
+            if made is not None and made.kind and not templated(made.tree):
+                yield made
+
+
+def _object(values: Values, key: str | int) -> Document | None:
+    """One of them: a map, or a string that holds YAML."""
+    holder, path = values.document, values.where(EXTRA_OBJECTS, key)
+    found = values.get(EXTRA_OBJECTS, key)
+    if isinstance(found, str):
+        return holder.embedded(path)
+    # Two documents that share a string, or a kustomization's patches, couldn't be edited one by one.
+    if not isinstance(found, dict) or holder.outer is not None or type(holder) is not Document:
+        return None
+    return Document(found, holder.shared, holder.index, (*holder.path, *path))
 
 
 # ------------------------------------------------------------------------------------------- what can't be judged

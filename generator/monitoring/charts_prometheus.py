@@ -38,7 +38,7 @@ class ChartPod(PodView):
 
 def scraper_of(values: Values) -> Scraper | None:
     """Give the chart's Prometheus; None where the values switch it off."""
-    if values.get("enabled") is False or values.get("server", "enabled") is False:
+    if values.is_off or values.get("server", "enabled") is False:
         return None
     pod, index = _Pod(values).view()
     name = _full_name(values) or values.release or values.name

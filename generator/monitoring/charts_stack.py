@@ -36,7 +36,7 @@ _LONGEST_NAME = 26
 
 def scraper_of(values: Values) -> Scraper | None:
     """Give the chart's Prometheus; None where the values switch it off."""
-    if values.get("enabled") is False or values.get("prometheus", "enabled") is False:
+    if values.is_off or values.get("prometheus", "enabled") is False:
         return None
     name = _resource_name(values)
     shown = name or values.release or values.name

@@ -12,7 +12,7 @@ from generator.errors import InputError, Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
 from generator.intake.document import Document, Text
 from generator.monitoring.chart_jobs import templated
-from generator.monitoring.charts import notes_in_values, scrapers_in_values, scrapes_in_values
+from generator.monitoring.charts import notes_in_values, objects_in_values, scrapers_in_values, scrapes_in_values
 from generator.monitoring.pod import Mount, PodView, is_workload, workload_pod
 from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_in_text, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
@@ -78,7 +78,8 @@ class Setup:
 
     def __init__(self, documents: Sequence[Document], values: Sequence[Document], settings: Settings) -> None:
         """Take Kubernetes objects and charts' values."""
-        self.documents = tuple(documents)
+        installed = (one for document in (*documents, *values) for one in objects_in_values(document))
+        self.documents = (*documents, *installed)
         self.values = tuple(values)
         self.settings = settings
         self.notes: list[Problem] = []
