@@ -11,6 +11,8 @@ import click
 
 from generator import __version__
 from generator.cli.diff import diff
+from generator.cli.doctor import doctor
+from generator.cli.inject import inject
 from generator.cli.options import (
     FORMS,
     Folders,
@@ -238,6 +240,8 @@ def schema(**where: Any) -> None:
 
 cli.add_command(diff)
 cli.add_command(verify)
+cli.add_command(doctor)
+cli.add_command(inject)
 
 
 @cli.command(

@@ -4,8 +4,9 @@ rule       what a rule is, and what it finds
 rules/     the rules, by stage
 silence    comments that silence a rule
 examining  all rules over a setup
-report     findings as text, JSON, SARIF, annotations for GitHub, JUnit
-pages      --explain and docs/rules.md
+report     what there is to tell; text, sarif, github and junit tell it
+pages      a page for each rule: --explain and docs/rules.md
+words      texts made safe to print, wrapped
 """
 
 from generator.doctor.examining import Diagnosis, examine
