@@ -54,9 +54,8 @@ def _job_of_map(values: Values, key: str, scraper: Scraper, version: Version | N
     place = values.where("scrapeConfigs", key)
     name = values.get("scrapeConfigs", key, "job_name") or key
     scrape = Scrape("job", str(name), values.document, place, scraper=scraper)
-    own = default_job(key, version)
-    if own:
-        scrape.tree = _laid_over(own, scrape.tree)
+    stated = {field: value for field, value in scrape.tree.items() if field != "enabled"}  # the chart's own switch
+    scrape.tree = _laid_over(default_job(key, version), stated)
     return scrape
 
 

@@ -44,7 +44,7 @@ def _all(setup: Setup) -> Iterator[tuple[Document, Unknown, Severity]]:
         if scrape.kind != "job":
             continue
         document = scrape.document
-        if document.kind or scrape.path[0] != "scrape_configs" or document.tree.keys() == {"scrape_configs"}:
+        if document.kind or scrape.path[:1] != ("scrape_configs",) or document.tree.keys() == {"scrape_configs"}:
             slips = unknown_in_scrape_config(scrape.tree)
             yield from ((document, _below(found, scrape.path), "error") for found in slips)
         elif id(document) not in whole:
