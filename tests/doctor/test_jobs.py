@@ -1,0 +1,560 @@
+"""Jobs: TLS that can't work, https towards merged metrics, the same metrics twice, addresses, mTLS modes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, but
+from generator.doctor.rules.merging import BY_ANNOTATION
+from generator.doctor.rules.modes import _POLICY, _TARGET
+from generator.intake.document import documents_of
+from generator.monitoring.relabelling import Pod, merged_pod, outcomes
+from generator.monitoring.scrape import jobs_of
+from tests import relabel
+from tests.doctor.helpers import diagnose, only, repaired
+from tests.doctor.scraping import mine
+
+SETUP = f"{PLAIN}---\n"
+TLS = """\
+      tls_config:
+        ca_file: /etc/prom-certs/root-cert.pem
+        cert_file: /etc/prom-certs/cert-chain.pem
+        key_file: /etc/prom-certs/key.pem
+        insecure_skip_verify: true
+"""
+SKIP = "        insecure_skip_verify: true\n"
+HTTPS = "      scheme: https\n"
+NO_HTTP2 = "      enable_http2: false\n"
+KEEP = """\
+      - source_labels: [__meta_kubernetes_pod_container_port_name]
+        action: keep
+        regex: http-metrics
+"""
+
+
+def configured(*changes: tuple[str, str], base: str = CONFIGURATION) -> str:
+    return SETUP + but(base, *changes)
+
+
+def relabelled(rules: str, base: str = BY_ANNOTATION) -> str:
+    """Rules put before those of a job that takes its port from prometheus.io/port."""
+    return configured(("      relabel_configs:\n", f"      relabel_configs:\n{rules}"), base=base)
+
+
+def rule_of(action: str, label: str, regex: str = "") -> str:
+    text = f"      - source_labels: [{label}]\n        action: {action}\n"
+    return text + (f"        regex: {regex}\n" if regex else "")
+
+
+# ------------------------------------------------------------------------------------------------ TLS that can't work
+
+
+def test_verification_that_is_left_on_is_told_at_the_job():
+    found = only(configured((SKIP, "")), "skip-verify-missing")
+    assert (found.severity, found.resource) == ("error", "ConfigMap monitoring/prometheus")
+    assert found.found == "job istio-mtls: insecure_skip_verify is not set"
+    assert found.fix is not None
+    assert found.fix.text == ("scrape_configs:\n- job_name: istio-mtls\n  tls_config:\n    insecure_skip_verify: true")
+
+
+def test_verification_that_is_switched_on_is_told_where_it_is():
+    text = configured((SKIP, SKIP.replace("true", "false")))
+    found = only(text, "skip-verify-missing")
+    assert "insecure_skip_verify is false" in found.found
+    assert "insecure_skip_verify" in text.splitlines()[(found.location.line or 0) - 1]
+    assert mine(repaired(text, found)) == []
+
+
+def test_certificates_over_http_are_told():
+    text = configured((HTTPS, ""))
+    found = only(text, "https-missing")
+    assert found.found == "job istio-mtls has certificates, but its scheme is http"
+    assert mine(repaired(text, found)) == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "missing", "severity"),
+    [
+        (("key_file",), "key_file missing", "error"),
+        (("cert_file",), "cert_file missing", "error"),
+        (("key_file", "cert_file"), "cert_file and key_file missing", "warning"),
+    ],
+)
+def test_half_a_certificate_is_told_and_completed(gone, missing, severity):
+    lines = [line for line in TLS.splitlines(keepends=True) if not any(name in line for name in gone)]
+    text = configured((TLS, "".join(lines)))
+    found = only(text, "certificate-without-key")
+    assert (found.found, found.severity) == (f"job istio-mtls: {missing}", severity)
+    assert mine(repaired(text, found)) == []
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        pytest.param(
+            "      scheme: https\n      tls_config:\n"
+            "        ca_file: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt\n",
+            id="the API server's own authority",
+        ),
+        pytest.param(
+            "      scheme: https\n      tls_config:\n        ca_file: /etc/etcd/ca.pem\n"
+            "        cert_file: /etc/etcd/cert.pem\n        key_file: /etc/etcd/key.pem\n",
+            id="a key.pem of another tool",
+        ),
+        pytest.param(
+            "      scheme: https\n      tls_config:\n        ca_file: /etc/prom-certs/root-cert.pem\n"
+            "        server_name: istiod.istio-system.svc\n",
+            id="istiod, verified by its name",
+        ),
+        pytest.param(TLS + HTTPS.upper().replace("SCHEME", "scheme") + NO_HTTP2, id="HTTPS in capitals"),
+        pytest.param(
+            TLS.replace("        ca_file: /etc/prom-certs/root-cert.pem\n", "") + HTTPS + NO_HTTP2, id="no CA"
+        ),
+    ],
+)
+def test_a_job_that_is_right_or_not_ours_is_left_alone(job):
+    assert mine(configured((HTTPS, ""), (NO_HTTP2, ""), (TLS, job))) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (
+            "      - source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scheme]\n"
+            "        regex: (https?)\n        target_label: __scheme__\n"
+        ),
+        "      - action: labelmap\n        regex: __meta_kubernetes_pod_annotation_mtls(__.+)\n",
+    ],
+)
+def test_a_scheme_that_relabelling_sets_is_one(more):
+    assert (
+        mine(configured((HTTPS, ""), (KEEP, KEEP + more.replace("(__.+)", "_(.+)\n        replacement: __$1__")))) == []
+    )
+
+
+def test_a_scheme_that_targets_bring_is_one():
+    static = "      static_configs:\n      - targets: [web:9102]\n        labels:\n          __scheme__: https\n"
+    assert "https-missing" not in mine(configured((HTTPS, static)))
+    assert "https-missing" not in mine(configured((HTTPS, "      file_sd_configs:\n      - files: [/etc/sd/*.json]\n")))
+
+
+def test_a_job_for_the_agents_port_needs_no_https():
+    fixed = KEEP + (
+        "      - source_labels: [__meta_kubernetes_pod_ip]\n        replacement: $1:15020\n"
+        "        target_label: __address__\n"
+    )
+    assert "https-missing" not in mine(configured((HTTPS, ""), (KEEP, fixed)))
+
+
+def test_a_configuration_without_its_workload_is_judged_by_the_names_of_files():
+    assert mine(but(CONFIGURATION, (SKIP, ""))) == ["skip-verify-missing"]
+    renamed = but(CONFIGURATION, (SKIP, "")).replace("root-cert", "ca").replace("cert-chain", "cert")
+    assert "skip-verify-missing" not in mine(renamed)
+    assert "skip-verify-missing" in mine(SETUP + renamed)  # in the directory that the proxy writes to
+
+
+# --------------------------------------------------------------------------------------------------------- HTTP/2
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("v2.30.3", []), ("v2.31.0", ["http2-not-off"]), ("v2.35.0", ["http2-not-off"]), ("v3.14.0", ["http2-not-off"])],
+)
+def test_http2_concerns_prometheus_since_2_31(version, expected):
+    text = configured((NO_HTTP2, "")).replace("v3.14.0", version)
+    assert [one for one in mine(text) if one == "http2-not-off"] == expected
+
+
+def test_before_2_35_no_setting_is_proposed_that_prometheus_would_refuse():
+    text = configured((NO_HTTP2, ""))
+    assert "update Prometheus to 2.35" in str(only(text.replace("v3.14.0", "v2.34.0"), "http2-not-off").fix)
+    fix = only(text.replace("v3.14.0", "v2.35.0"), "http2-not-off").fix
+    assert fix is not None
+    assert fix.edits
+
+
+def test_http2_is_information_until_the_files_show_a_port_not_declared_as_http():
+    text = but(OPERATOR, ("    enableHttp2: false\n", ""))
+    assert only(text, "http2-not-off").severity == "info"
+    service = (
+        "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: monitoring\nspec:\n"
+        "  selector:\n    app: web\n  ports:\n  - name: metrics\n    port: 80\n    targetPort: http-metrics\n"
+    )
+    found = only(text + _TARGET + service, "http2-not-off")
+    assert found.severity == "error"
+    assert found.found.endswith("and port metrics of Service monitoring/web isn't declared as HTTP")
+    for http in ("name: http-web", "name: metrics\n    appProtocol: http", "name: grpc-x"):
+        assert only(text + _TARGET + service.replace("name: metrics", http), "http2-not-off").severity == "info"
+
+
+@pytest.mark.parametrize(("port", "expected"), [("http-9080", []), ("metrics", ["http2-not-off"])])
+def test_a_service_monitor_names_a_port_that_istio_takes_by_its_name(port, expected):
+    text = but(OPERATOR, ("    enableHttp2: false\n", ""), ("kind: PodMonitor", "kind: ServiceMonitor"))
+    text = but(text, ("podMetricsEndpoints", "endpoints"), ("port: http-metrics", f"port: {port}"))
+    assert mine(text) == expected
+
+
+@pytest.mark.parametrize(("version", "expected"), [("v2.34.0", []), ("v2.35.0", ["http2-variable"])])
+def test_the_variable_that_switched_http2_off_is_dead_since_2_35(version, expected):
+    env = '        env:\n        - name: PROMETHEUS_COMMON_DISABLE_HTTP2\n          value: "1"\n        args:\n'
+    text = but(PLAIN, ("        args:\n", env), ("v3.14.0", version)) + "---\n" + CONFIGURATION
+    assert [one for one in mine(text) if one == "http2-variable"] == expected
+
+
+# --------------------------------------------------------------------------------------------------- merged metrics
+
+_IO = "__meta_kubernetes_pod_annotation_prometheus_io_"
+_STATUS = "__meta_kubernetes_pod_annotation{}_sidecar_istio_io_status"
+
+
+def test_a_job_by_annotation_meets_the_agents_cleartext():
+    found = only(SETUP + BY_ANNOTATION, "https-to-merged")
+    assert (found.severity, found.location.column) == ("warning", 9)
+    assert mine(SETUP + BY_ANNOTATION, istio=(1, 6)) == []
+    assert mine(SETUP + BY_ANNOTATION, istio=(1, 7)) == ["https-to-merged"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        rule_of("keep", "__meta_kubernetes_pod_annotation_prometheus_istio_io_merge_metrics", '"false"'),
+        rule_of("drop", f"{_IO}port", "15020|15090"),
+        rule_of("drop", f"{_IO}port", '"15020"'),
+        rule_of("drop", f"{_IO}path", "/stats/prometheus"),
+        rule_of("drop", _STATUS.format(""), "(.+)"),
+        rule_of("drop", _STATUS.format("present"), "true"),
+        rule_of("keep", "__meta_kubernetes_pod_annotation_example_com_mtls", '"true"'),
+        rule_of("keep", "__meta_kubernetes_pod_label_metrics", "mtls"),
+        rule_of("keep", f"{_STATUS.format('present')}, {_IO}scheme", "true;https"),
+        rule_of("drop", f"__meta_kubernetes_namespace, {_IO}port", ".+;15020"),
+        rule_of("keep", f"{_IO}port", r"(?:9\d+|80\d\d)"),
+    ],
+)
+def test_every_way_to_leave_merged_pods_out_counts(rules):
+    assert mine(relabelled(rules)) == []
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        rule_of("keep", "__meta_kubernetes_namespace", "shop|checkout"),
+        rule_of("keep", f"__meta_kubernetes_namespace, {_IO}scrape", "shop;true"),
+        rule_of("keep", _STATUS.format(""), "(.+)"),
+        rule_of("drop", "__meta_kubernetes_pod_phase", "Failed|Succeeded"),
+        rule_of("keep", f"{_STATUS.format('present')}, {_IO}scheme", "true;(https)?"),
+        rule_of("keepequal", "__meta_kubernetes_pod_container_port_number") + f"        target_label: {_IO}port\n",
+    ],
+)
+def test_rules_that_let_merged_pods_through_do_not(rules):
+    assert mine(relabelled(rules)) == ["https-to-merged"]
+
+
+def test_a_job_that_drops_by_the_address_it_has_made_is_right():
+    assert mine(SETUP + BY_ANNOTATION + rule_of("drop", "__address__", ".+:15020")) == []
+
+
+def test_https_to_a_fixed_port_of_the_agent_is_an_error_in_any_release():
+    rules = "      - target_label: __address__\n        source_labels: [__meta_kubernetes_pod_ip]\n"
+    text = configured((KEEP, KEEP + rules + "        replacement: $1:15020\n"))
+    found = only(text, "https-to-merged", istio=(1, 6))
+    assert found.severity == "error"
+    assert "https-to-merged" not in mine(repaired(text, found))
+
+
+def test_a_port_of_the_proxys_own_is_cleartext_too():
+    text = configured((KEEP, KEEP.replace("http-metrics", ".*-envoy-prom")))
+    assert only(text, "https-to-merged").found.startswith("job istio-mtls asks port 15090 over https")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("prometheus.io/scheme: https", "prometheus.io/scheme: http"), []),
+        (('inject: "true"\n      annotations', 'inject: "false"\n      annotations'), []),
+        (('prometheus.io/scrape: "true"', 'prometheus.io/scrape: "false"'), []),
+        (
+            (
+                '        prometheus.io/scrape: "true"\n',
+                '        prometheus.io/scrape: "true"\n        prometheus.istio.io/merge-metrics: "false"\n',
+            ),
+            [],
+        ),
+        (("name: web\n        image", "name: app\n        image"), ["https-on-merged-pod"]),
+    ],
+)
+def test_a_merged_pod_must_not_ask_for_https(change, expected):
+    from generator.doctor import RULES
+
+    assert mine(but(RULES["https-on-merged-pod"].wrong, change)) == expected
+
+
+# ------------------------------------------------------------------------------------------------------------ twice
+
+_AGENT = """\
+    - job_name: agents
+      metrics_path: /stats/prometheus
+      kubernetes_sd_configs:
+      - role: pod
+      relabel_configs:
+      - source_labels: [__meta_kubernetes_pod_container_name]
+        action: keep
+        regex: istio-proxy
+      - source_labels: [__meta_kubernetes_pod_ip]
+        regex: ([^:]+)
+        replacement: $1:15020
+        target_label: __address__
+"""
+_ENVOY = """\
+    - job_name: envoy
+      metrics_path: /stats/prometheus
+      kubernetes_sd_configs:
+      - role: pod
+      relabel_configs:
+      - source_labels: [__meta_kubernetes_pod_container_port_name]
+        action: keep
+        regex: .*-envoy-prom
+"""
+_BY_PORT = """\
+    - job_name: pods
+      kubernetes_sd_configs:
+      - role: pod
+      relabel_configs:
+      - source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape]
+        action: keep
+        regex: "true"
+      - source_labels: [__address__, __meta_kubernetes_pod_annotation_prometheus_io_port]
+        regex: ([^:]+)(?::\\d+)?;(\\d+)
+        replacement: $1:$2
+        target_label: __address__
+"""
+
+
+def doubles(text: str) -> list[tuple[str, str]]:
+    return [(one.severity, one.found) for one in diagnose(text) if one.rule.id == "double-scrape"]
+
+
+def test_envoys_metrics_are_not_collected_beside_the_agents():
+    found = doubles(SETUP + CONFIGURATION + _AGENT + _ENVOY)
+    assert found == [("warning", "job agents and job envoy both collect Envoy's metrics (port 15020 and 15090)")]
+
+
+def test_whether_the_annotation_says_15020_depends_on_the_mesh():
+    assert [severity for severity, _ in doubles(SETUP + CONFIGURATION + _BY_PORT + _ENVOY)] == ["info"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("role: pod\n", "role: pod\n        namespaces:\n          names: [shop]\n"),
+        ("role: pod\n", "role: endpoints\n"),
+        ("role: pod\n", "role: pod\n        selectors:\n        - role: pod\n          label: a=b\n"),
+        (
+            "      relabel_configs:\n",
+            (
+                "      metric_relabel_configs:\n      - source_labels: [__name__]\n        action: keep\n"
+                "        regex: istio_agent_.+\n      relabel_configs:\n"
+            ),
+        ),
+        (
+            "      relabel_configs:\n",
+            "      relabel_configs:\n" + rule_of("keep", "__meta_kubernetes_pod_label_a", "b"),
+        ),
+    ],
+)
+def test_jobs_that_may_take_other_pods_are_not_doubles(change):
+    elsewhere = _AGENT.replace("role: pod\n", "role: pod\n        namespaces:\n          names: [bank]\n")
+    assert doubles(SETUP + CONFIGURATION + elsewhere + but(_ENVOY, change)) == []
+
+
+# -------------------------------------------------------------------------------------------------------- addresses
+
+
+def test_the_form_for_both_families_yields_nothing():
+    assert "ipv4-only-address" not in mine(SETUP + BY_ANNOTATION)
+
+
+@pytest.mark.parametrize(
+    ("source", "regex", "replacement"),
+    [
+        ("__address__, __meta_kubernetes_pod_annotation_example_com_port", r"([^:]+)(?::\d+)?;(\d+)", "$1:$2"),
+        ("__meta_kubernetes_pod_ip, __meta_kubernetes_pod_annotation_example_com_port", "(.+);(.+)", "$1:$2"),
+        ("__meta_kubernetes_pod_ip", "(.+)", "${1}:9102"),
+    ],
+)
+def test_forms_for_ipv4_alone_are_told(source, regex, replacement):
+    rule = f"      - source_labels: [{source}]\n        regex: {regex}\n"
+    rule += f"        replacement: {replacement}\n        target_label: __address__\n"
+    found = only(configured((KEEP, KEEP + rule)), "ipv4-only-address")
+    assert found.severity == "info"
+    assert found.fix is not None
+    both = "".join(f"      {line}\n" for line in found.fix.text.splitlines()[1:])
+    assert mine(configured((KEEP, KEEP + both))) == []
+
+
+def test_an_address_that_keeps_its_brackets_is_right():
+    rule = (
+        "      - source_labels: [__address__]\n        regex: (.+):\\d+\n"
+        "        replacement: $1:9102\n        target_label: __address__\n"
+    )
+    assert mine(configured((KEEP, KEEP + rule))) == []
+
+
+def test_a_job_that_has_nothing_to_do_with_istio_may_be_for_ipv4():
+    assert "ipv4-only-address" not in mine(SETUP + CONFIGURATION + _BY_PORT)
+
+
+# ----------------------------------------------------------------------------------------------------- secure ports
+
+_SECURE = but(
+    BY_ANNOTATION.replace("prometheus_io_port", "prometheus_istio_io_secure_port"),
+    ("prometheus_io_scrape", "prometheus_istio_io_secure_port"),
+    ('regex: "true"', "regex: .+"),
+)
+_ENVOYS = _SECURE.replace("secure_port", "secure_envoy_port")
+_PATH_RULE = f"      - source_labels: [{_IO}path]\n        regex: (.+)\n        target_label: __metrics_path__\n"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "severity"),
+    [
+        (_SECURE, None),
+        (_ENVOYS, "error"),
+        (_ENVOYS + _PATH_RULE, "warning"),
+        (_ENVOYS.replace(HTTPS, f"{HTTPS}      metrics_path: /stats/prometheus\n"), None),
+        (_SECURE.replace(HTTPS, f"{HTTPS}      metrics_path: /stats\n"), "error"),
+    ],
+)
+def test_each_secure_port_is_asked_for_what_it_serves(configuration, severity):
+    found = [
+        one.severity for one in diagnose(SETUP + configuration, istio=(1, 31)) if one.rule.id == "secure-port-path"
+    ]
+    assert found == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize(("version", "given", "told"), [((1, 30, 3), True, 1), ((1, 31), True, 0), ((1, 30), False, 0)])
+def test_secure_ports_are_of_1_31(version, given, told):
+    found = mine(SETUP + _SECURE, istio=version, istio_given=given)
+    assert found.count("secure-ports-too-old") == told
+
+
+# ------------------------------------------------------------------------------------------------------- mTLS modes
+
+_PERMISSIVE = _POLICY.format(mode="PERMISSIVE")
+_NAMESPACE_WIDE = _PERMISSIVE.replace("  selector:\n    matchLabels:\n      app: web\n", "")
+_PORTS = (
+    "---\napiVersion: security.istio.io/v1beta1\nkind: PeerAuthentication\nmetadata:\n  name: web\n"
+    "  namespace: monitoring\nspec:\n  selector:\n    matchLabels:\n      app: web\n  mtls:\n    mode: STRICT\n"
+    "  portLevelMtls:\n    {port}:\n      mode: PERMISSIVE\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (_PERMISSIVE, [("https-to-permissive", "error")]),
+        (_POLICY.format(mode="DISABLE"), [("https-to-permissive", "error")]),
+        (_POLICY.format(mode="STRICT"), []),
+        (_POLICY.format(mode="UNSET"), []),
+        (_NAMESPACE_WIDE, [("https-to-permissive", "warning")]),
+        (_NAMESPACE_WIDE.replace("namespace: monitoring", "namespace: shop"), []),
+        (_NAMESPACE_WIDE.replace("PERMISSIVE", "STRICT"), []),
+        (_PORTS.format(port='"9102"'), [("https-to-permissive", "error")]),
+        (_PORTS.format(port='"8080"'), []),
+        (_PERMISSIVE.replace("app: web", "app: shop"), []),
+    ],
+)
+def test_https_needs_a_strict_port(policy, expected):
+    assert [(one.rule.id, one.severity) for one in diagnose(OPERATOR + _TARGET + policy)] == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ((), 1),
+        ((('inject: "true"\n      annotations', 'inject: "false"\n      annotations'),), 0),
+        ((("merge-metrics:", 'x: ""\n        traffic.sidecar.istio.io/excludeInboundPorts: "9102"\n        b:'),), 0),
+        ((("containerPort: 9102", "containerPort: 15020"),), 0),
+    ],
+)
+def test_http_to_a_strict_port_is_told_where_a_proxy_guards_it(changes, told):
+    monitor = but(
+        OPERATOR, ("  scrapeClass: istio-mtls\n", ""), ("    scheme: https\n", ""), ("    enableHttp2: false\n", "")
+    )
+    target = _TARGET.replace("prometheus.istio.io/merge-metrics", "prometheus.istio.io/merge-metrics")
+    for old, new in changes:
+        target = but(target, (old, new))
+    assert mine(monitor + target + _POLICY.format(mode="STRICT")).count("http-to-strict") == told
+
+
+# ----------------------------------------------------------------------------------------------------- relabelling
+
+_LABELS = st.sampled_from(
+    [
+        "__address__",
+        "__meta_kubernetes_pod_ip",
+        "__meta_kubernetes_namespace",
+        "__meta_kubernetes_pod_container_port_name",
+        f"{_IO}port",
+        f"{_IO}path",
+        f"{_IO}scheme",
+        "__meta_kubernetes_pod_label_app",
+    ]
+)
+_REGEXES = st.sampled_from(
+    ["(.*)", "(.+)", "", "15020|15090", r"(\d+);(.+)", r"(.+);(\d+)", "true", r"([^:]+):\d+", "d.*"]
+)
+_RULES = st.fixed_dictionaries(
+    {"source_labels": st.lists(_LABELS, min_size=1, max_size=2), "regex": _REGEXES},
+    optional={
+        "action": st.sampled_from(["replace", "keep", "drop", "Keep", "keepequal", "dropequal", "labelmap"]),
+        "replacement": st.sampled_from(["$1", "${1}:15090", "[$2]:$1", "https", "$3"]),
+        "separator": st.sampled_from([";", ":"]),
+        "target_label": st.sampled_from(["__address__", "__scheme__", "__metrics_path__", "x"]),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_RULES, max_size=4), st.booleans())
+def test_relabelling_does_what_prometheus_does(rules: list[dict[str, Any]], merged: bool):
+    from generator.monitoring.relabelling import discovered
+    from generator.yaml import block
+
+    for rule in rules:
+        rule.setdefault("target_label", "y")
+    job = {"job_name": "a", "scheme": "https", "kubernetes_sd_configs": [{"role": "pod"}], "relabel_configs": rules}
+    document = documents_of(block({"scrape_configs": [job]}), "prometheus.yml")[0]
+    scrape = next(iter(jobs_of(document, ("scrape_configs",), None)))
+    pod = merged_pod() if merged else Pod(injected=False)
+    found = {(one.scheme, one.address, one.path) for one in outcomes(scrape, pod, sure=True)}
+    expected = [
+        relabel.relabel({**labels, "__scheme__": "https", "__metrics_path__": "/metrics"}, rules)
+        for labels in discovered(scrape, pod)
+    ]
+    assert found == {
+        (one.get("__scheme__", "").lower(), one.get("__address__", ""), one.get("__metrics_path__", ""))
+        for one in expected
+        if one is not None
+    }
+
+
+def test_an_expression_that_python_cannot_read_matches_nothing():
+    text = relabelled(rule_of("keep", f"{_IO}port", r"\pN+"))
+    assert mine(text) == []
+
+
+# ------------------------------------------------------------------------------------------------------ our output
+
+OUTPUT = Path(__file__).parents[2] / "output" / "manifests"
+
+
+@pytest.mark.parametrize("folder", sorted({str(path.parent.relative_to(OUTPUT)) for path in OUTPUT.rglob("*.yaml")}))
+def test_our_own_output_has_no_fault_here(folder):
+    files = sorted((OUTPUT / folder).glob("*.yaml"))
+    text = "---\n".join(file.read_text() for file in files if file.name != "kustomization.yaml")
+    assert mine(text) == []
