@@ -10,7 +10,7 @@ from generator.errors import ValuePath
 from generator.injection import proxy_container, variable
 from generator.injection.annotations import CONFIG, STATUS, TEMPLATES, truth
 from generator.intake.document import Document
-from generator.monitoring import Edit, Scrape, Scraper, Setup
+from generator.monitoring import Edit, PodView, Scrape, Scraper, Setup
 
 PROXY = "istio-proxy"
 _PREFIXES = (
@@ -54,7 +54,12 @@ def config_key(inner: Document, name: str) -> str:
 
 def proxy_metadata_of(scraper: Scraper) -> Iterator[tuple[Document, ValuePath, str, object]]:
     """Every variable that the annotation sets: where it stands, its name and its value as it is written."""
-    inner = config_of(scraper)
+    yield from proxy_metadata_in(scraper.pod)
+
+
+def proxy_metadata_in(pod: PodView) -> Iterator[tuple[Document, ValuePath, str, object]]:
+    """`proxy_metadata_of` any pod."""
+    inner = pod.document.embedded(pod.where("metadata", "annotations", CONFIG))
     if inner is None:
         return
     key = config_key(inner, "proxyMetadata")

@@ -1,0 +1,248 @@
+"""An agent without Envoy, and what starts before what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from generator.doctor.rule import Fix, Found, rule
+from generator.doctor.rules.examples import PLAIN, but
+from generator.doctor.rules.interception import switched_off
+from generator.doctor.rules.spoiling import HOLD, METADATA, OUTBOUND
+from generator.doctor.rules.views import (
+    PROXY,
+    annotate,
+    annotation,
+    can_be_edited,
+    config_key,
+    config_of,
+    existing,
+    is_hindered,
+    is_steered,
+    proxy_metadata_of,
+    runs_envoy,
+    stated_proxy,
+)
+from generator.errors import ValuePath
+from generator.injection import annotations as names
+from generator.injection import intercepts, proxy_container, variable
+from generator.intake.document import Document
+from generator.monitoring import Edit, Scraper, Setup
+
+_ENVOY_PORT, _AGENT_PORT = 15021, 15020
+_HOLD = "holdApplicationUntilProxyStarts"
+_NO_ENVOY = f'{METADATA}            DISABLE_ENVOY: "true"\n'
+_AGENT_PROBES = """\
+      - name: istio-proxy
+        image: auto
+        readinessProbe:
+          httpGet:
+            path: /healthz/ready
+            port: 15020
+        startupProbe:
+          httpGet:
+            path: /healthz/ready
+            port: 15020
+"""
+_AGENT_ALONE = but(PLAIN, (HOLD, ""), (METADATA, _NO_ENVOY))
+_WAITS = ("cert-chain.pem", "root-cert.pem", "key.pem", "15020", "15021", "pilot-agent")
+
+
+def agents(setup: Setup) -> Iterator[tuple[Scraper, Mapping[str, Any]]]:
+    """Every scraper beside which an agent runs without Envoy though its template is the one with Envoy."""
+    for scraper in setup.scrapers:
+        proxy = proxy_container(setup.pod_after(scraper))
+        if proxy is None or setup.settings.istio < (1, 11):
+            continue
+        alone = names.truth(variable(proxy, "DISABLE_ENVOY") or "") is True
+        if alone and "grpc-agent" not in scraper.pod.annotations.get(names.TEMPLATES, ""):
+            yield scraper, proxy
+
+
+def switch_place(scraper: Scraper) -> tuple[Document, ValuePath]:
+    """Say where the manifest switches Envoy off."""
+    for inner, path, name, _ in proxy_metadata_of(scraper):
+        if name == "DISABLE_ENVOY":
+            return inner, path
+    stated = stated_proxy(scraper)
+    for path, item in scraper.pod.items(*stated[0], "env") if stated else ():
+        if item.get("name") == "DISABLE_ENVOY":
+            return scraper.document, scraper.pod.where(*path)
+    return scraper.document, existing(scraper.document, scraper.pod.where("metadata"))
+
+
+@rule(
+    "probes-without-envoy",
+    title="The proxy's probes ask a port that nobody opens",
+    severity="error",
+    stage="injection",
+    since="Istio 1.11",
+    why="""
+        With `DISABLE_ENVOY` only the agent runs, and it listens on 15020. The probes of Istio's template ask Envoy's
+        15021. So a classic proxy never gets ready and is killed after ten minutes, and a native one keeps Prometheus
+        from starting. Port 15020 is ready as soon as the three files exist (since 1.12). A container `istio-proxy` in
+        the manifest, with `image: auto`, is laid over the injected one and can move the probes there; the template
+        `grpc-agent` has them there already.
+        """,
+    sources=["istio `pkg/istio-agent/agent.go`", "istio `pilot/cmd/pilot-agent/status/server.go`"],
+    wrong=_AGENT_ALONE,
+)
+def probes_without_envoy(setup: Setup) -> Iterator[Found]:
+    """Look at the probes that the proxy ends up with."""
+    for scraper, proxy in agents(setup):
+        asked = [key for key in ("startupProbe", "readinessProbe", "livenessProbe") if _port(proxy, key) == _ENVOY_PORT]
+        if not asked:
+            continue
+        document, path = switch_place(scraper)
+        edits = _moved_probes(scraper, asked) if can_be_edited(scraper) else ()
+        found = f"Envoy is off, but {' and '.join(asked)} of {PROXY} ask port {_ENVOY_PORT}"
+        fix = Fix(f"have them ask the agent's port {_AGENT_PORT}", edits)
+        yield Found(document, path, found, fix, resource=str(scraper))
+
+
+def _port(container: Mapping[str, Any], probe: str) -> object:
+    found = container.get(probe)
+    request = found.get("httpGet") if isinstance(found, Mapping) else None
+    return request.get("port") if isinstance(request, Mapping) else None
+
+
+def _moved_probes(scraper: Scraper, probes: list[str]) -> tuple[Edit, ...]:
+    request = {"path": "/healthz/ready", "port": _AGENT_PORT}
+    stated = stated_proxy(scraper)
+    if stated is not None:
+        path = stated[0]
+        whole = [probe for probe in probes if not isinstance(scraper.pod.get(*path, probe, "httpGet"), Mapping)]
+        parts = [
+            scraper.pod.set((*path, probe, "httpGet", "port"), _AGENT_PORT) for probe in probes if probe not in whole
+        ]
+        return (*parts, *(scraper.pod.set((*path, probe, "httpGet"), request) for probe in whole))
+    container: dict[str, Any] = {"name": PROXY, "image": "auto"}
+    container |= {probe: {"httpGet": dict(request)} for probe in probes}
+    return (scraper.pod.append(("spec", "containers"), container),)
+
+
+@rule(
+    "hold-without-envoy",
+    title="Prometheus waits for an Envoy that never starts",
+    severity="error",
+    stage="injection",
+    since="Istio 1.11",
+    why="""
+        `holdApplicationUntilProxyStarts` has a classic proxy run `pilot-agent wait` when it starts. That asks Envoy's
+        port 15021 for a minute and then fails the container; with `DISABLE_ENVOY` nobody ever answers. A native sidecar
+        needs no hold: the kubelet starts Prometheus after the proxy's startup probe.
+        """,
+    sources=["istio `pilot/cmd/pilot-agent/app/wait.go`", "istio `pkg/kube/inject/webhook.go`"],
+    wrong="# istio 1.22.0\n"
+    + but(PLAIN, (METADATA, _NO_ENVOY), ("      containers:\n", f"      containers:\n{_AGENT_PROBES}")),
+)
+def hold_without_envoy(setup: Setup) -> Iterator[Found]:
+    """Look for the wait in the pod as it runs: a native sidecar has none."""
+    for scraper, proxy in agents(setup):
+        inner = config_of(scraper)
+        command = proxy.get("lifecycle", {}).get("postStart", {}).get("exec", {}).get("command")
+        if command != ["pilot-agent", "wait"] or inner is None:
+            continue
+        key = config_key(inner, _HOLD)
+        edits: list[Edit] = [Edit(inner, (key,), value=False)]
+        if setup.settings.istio >= (1, 24) and setup.settings.kubernetes >= (1, 29):
+            edits.append(annotate(scraper, names.NATIVE, "true"))
+        fix = Fix("don't hold; a native sidecar keeps the order", tuple(edits) if can_be_edited(scraper) else ())
+        yield Found(inner, existing(inner, (key,)), f"{_HOLD} with DISABLE_ENVOY", fix, resource=str(scraper))
+
+
+@rule(
+    "interception-without-envoy",
+    title="Traffic is caught, but no Envoy is there to take it",
+    severity="error",
+    stage="injection",
+    since="Istio 1.11",
+    why="""
+        The init container sends the pod's traffic to Envoy's ports 15001 and 15006. With `DISABLE_ENVOY` nobody listens
+        there, so every connection that is caught is refused: scrapes, the API server, Prometheus' own port. Have
+        nothing caught. (With istio-cni the plugin passes such pods by, and the check for its rules fails instead.)
+        """,
+    sources=["istio `pkg/istio-agent/agent.go`", "istio `tools/istio-iptables/pkg/validation/validator.go`"],
+    wrong=but(
+        PLAIN,
+        (HOLD, ""),
+        (OUTBOUND, ""),
+        (METADATA, _NO_ENVOY),
+        ("      containers:\n", f"      containers:\n{_AGENT_PROBES}"),
+    ),
+)
+def interception_without_envoy(setup: Setup) -> Iterator[Found]:
+    """Look at what the pod's rules catch."""
+    for scraper, _ in agents(setup):
+        found = intercepts(setup.pod_after(scraper))
+        caught = [
+            (names.INCLUDE_IN, "what comes in", found.inbound),
+            (names.INCLUDE_OUT, "what goes out", found.outbound_v4 or found.outbound_v6),
+        ]
+        keys = [key for key, _, is_caught in caught if is_caught]
+        if not keys:
+            continue
+        edits = switched_off(scraper, *keys) if is_steered(setup, scraper) else ()
+        says = f"{' and '.join(what for _, what, is_caught in caught if is_caught)} is caught, and Envoy is off"
+        document, path = switch_place(scraper)
+        yield Found(document, path, says, Fix("have nothing caught", edits), resource=str(scraper))
+
+
+@rule(
+    "start-order",
+    title="Prometheus may start before its certificates exist",
+    severity="warning",
+    stage="reading",
+    why="""
+        Prometheus makes no scrape pool for a job whose certificate files are missing, and tries again only when the
+        job's targets change or the configuration is reloaded: in a quiet cluster never. A native sidecar is ready
+        before anything else starts (by default since Istio 1.27 on Kubernetes 1.33). A classic one has to hold the
+        application (`holdApplicationUntilProxyStarts`, since Istio 1.7); its readiness includes the files since 1.12.
+        """,
+    sources=[
+        "prometheus `scrape/manager.go`",
+        "istio#24768",
+        "istio#21187",
+        "istio `pilot/cmd/pilot-agent/app/wait.go`",
+    ],
+    wrong="# istio 1.22.0\n" + but(PLAIN, (HOLD, "")),
+)
+def start_order(setup: Setup) -> Iterator[Found]:
+    """Look at which container of the pod as it runs waits for which."""
+    for scraper in setup.scrapers:
+        if scraper.product != "prometheus" or setup.writer(scraper) is None or is_hindered(setup, scraper):
+            continue
+        pod = setup.pod_after(scraper)
+        if _waits(pod, scraper):
+            continue
+        inner = config_of(scraper)
+        edits: tuple[Edit, ...] = ()
+        says = "have the proxy start first: a native sidecar, or a postStart hook that waits"
+        grpc = "grpc-agent" in scraper.pod.annotations.get(names.TEMPLATES, "")
+        holds = (grpc or runs_envoy(setup, scraper)) and setup.settings.istio >= (1, 7)
+        if is_steered(setup, scraper) and holds:
+            says = "have Prometheus wait for the proxy"
+            edits = (Edit(inner, (config_key(inner, _HOLD),), value=True),) if inner and can_be_edited(scraper) else ()
+        elif is_steered(setup, scraper) and setup.settings.istio >= (1, 24) and setup.settings.kubernetes >= (1, 29):
+            says = "make the proxy a native sidecar"
+            edits = (annotate(scraper, names.NATIVE, "true"),) if can_be_edited(scraper) else ()
+        found = "the proxy starts beside Prometheus, and nothing makes Prometheus wait for the files"
+        place = existing(scraper.document, annotation(scraper, names.CONFIG))
+        yield Found(scraper.document, place, found, Fix(says, edits))
+
+
+def _waits(pod: Mapping[str, Any], scraper: Scraper) -> bool:
+    """Whether Prometheus starts after the proxy is ready, or waits for the files itself."""
+    spec = pod.get("spec") or {}
+    containers = [one for one in spec.get("containers") or [] if isinstance(one, Mapping)]
+    order = [one.get("name") for one in containers]
+    if PROXY not in order:
+        return True
+    proxy = containers[order.index(PROXY)]
+    main = scraper.pod.get(*scraper.container, "name")
+    first = main not in order or order.index(PROXY) < order.index(main)
+    if first and (proxy.get("lifecycle") or {}).get("postStart"):
+        return True
+    own = next((one for one in containers if one.get("name") == main), {})
+    words = " ".join(str(word) for key in ("command", "args") for word in own.get(key) or [])
+    return any(sign in words for sign in _WAITS)
