@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from generator.errors import InputError, Location, ValuePath
-from generator.yaml import Places, document_locations, load, load_documents
+from generator.intake.lenient import STAND_IN, load_text, restored
+from generator.yaml import Places, document_locations
+
+_Place = TypeVar("_Place")
 
 
 class Text:
@@ -25,6 +28,10 @@ class Text:
         """Give the places of the document of this number, empty ones not counted."""
         if self._places is None:
             self._places = document_locations(self._readable, self.source)
+            if STAND_IN in self._readable:
+                self._places = [
+                    Places(_by_restored(places.keys), _by_restored(places.blocks)) for places in self._places
+                ]
         return self._places[index]
 
     def line(self, number: int) -> str:
@@ -32,6 +39,10 @@ class Text:
         if self._lines is None:
             self._lines = self.content.split("\n")
         return self._lines[number - 1].removesuffix("\r") if 0 < number <= len(self._lines) else ""
+
+
+def _by_restored(places: dict[ValuePath, _Place]) -> dict[ValuePath, _Place]:
+    return {restored(path): place for path, place in places.items()}
 
 
 class Document:
@@ -138,10 +149,12 @@ class Document:
         if not isinstance(value, str) or (":" not in value and "{" not in value):
             return None
         try:
-            tree = load(value, self.source)
+            trees, readable = load_text(value, self.source)
         except InputError:
             return None
-        return Document(tree, Text(value, self.source), outer=(self, path)) if isinstance(tree, dict) else None
+        if len(trees) != 1 or not isinstance(trees[0], dict):
+            return None
+        return Document(trees[0], Text(value, self.source, readable), outer=(self, path))
 
     def _outward(self, line: int, column: int) -> Location:
         """Turn a place in this document's text into one in the file."""
@@ -189,9 +202,10 @@ def documents_of(text: str, source: str) -> list[Document]:
     Raises:
         InputError: the text isn't YAML or JSON that Kubernetes reads; every problem found.
     """
-    shared = Text(text, source)
+    trees, readable = load_text(text, source)
+    shared = Text(text, source, readable)
     found: list[Document] = []
-    for index, tree in enumerate(load_documents(text, source)):
+    for index, tree in enumerate(trees):
         if isinstance(tree, dict):
             found += objects_of(Document(tree, shared, index))
     return found

@@ -14,13 +14,13 @@ from generator.files import nearest
 from generator.intake.document import Document, Text, as_list, as_map, documents_of
 from generator.intake.generators import Files, generate
 from generator.intake.item import Item
+from generator.intake.lenient import load_text
 from generator.intake.patching import Patch, apply_patch
 from generator.intake.references import follow_names
 from generator.intake.strategic import PatchError
 from generator.intake.templates import unrendered
 from generator.intake.texts import UnrenderedError, missing, read_bytes, read_text
 from generator.intake.transformers import add_affix, add_annotations, add_labels, set_image, set_namespace, set_replicas
-from generator.yaml import load_documents
 
 #: The names under which kustomize looks for its file.
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -88,13 +88,13 @@ def open_kustomization(folder: str, shown: str) -> Kustomization:
     path = os.path.join(folder, name)
     text = read_text(path, source)
     try:
-        documents = load_documents(text, source)
+        documents, readable = load_text(text, source)
     except InputError as error:
         raise _as_template(text, source, path, error) from error
     tree: Any = documents[0] if documents else {}
     if len(documents) > 1 or not isinstance(tree, dict):
         raise InputError(Problem("a kustomization is one map", Location(source)))
-    return Kustomization(os.path.normpath(folder), shown, Document(tree, Text(text, source)))
+    return Kustomization(os.path.normpath(folder), shown, Document(tree, Text(text, source, readable)))
 
 
 def build(kustomization: Kustomization) -> list[Document]:
@@ -256,12 +256,12 @@ def _patch(kustomization: Kustomization, entry: Any, said: ValuePath) -> Patch:
             (kustomization.document, said),
         )
     try:
-        trees: list[Any] = load_documents(text, source)
+        trees, readable = load_text(text, source)
     except InputError as error:
         if outer is None:
             raise
         raise _unbuildable(kustomization, error.problems[0].message, said) from error
-    shared = Text(text, source)
+    shared = Text(text, source, readable)
     documents = tuple(Document(tree, shared, index, (), outer) for index, tree in enumerate(trees))
     target = entry.get("target")
     return Patch(documents, target if isinstance(target, dict) else None, as_map(entry.get("options")))

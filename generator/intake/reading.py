@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.intake.document import Document, Text, objects_of
 from generator.intake.kustomization import FILE_NAMES, Kustomization, build, kustomization_file, open_kustomization
+from generator.intake.lenient import load_text
 from generator.intake.templates import chart_problem, first_opening, named_by_template, unrendered
 from generator.intake.texts import UnrenderedError, missing, read_text
 from generator.yaml import load_documents
@@ -261,10 +262,11 @@ def _entries(folder: str) -> Iterator[tuple[str, bool]]:
     yield from found
 
 
-def _load(text: str, source: str) -> list[tuple[Text, list[object]]]:
+def _load(text: str, source: str) -> list[tuple[Text, list[Any]]]:
     """Read a text's documents; JSON that YAML can't read gives each of its values as a text of its own."""
     try:
-        return [(Text(text, source), load_documents(text, source))]
+        trees, readable = load_text(text, source)
+        return [(Text(text, source, readable), trees)]
     except InputError:
         values = _json_values(text)
         if not values:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.errors import Location, ValuePath
+from generator.errors import InputError, Location, ValuePath
 from generator.intake import Document, documents_of
 from generator.yaml import block, document_locations, load, load_documents, scalar
 from tests.test_yaml import strings, trees
@@ -168,6 +168,46 @@ def test_lines_that_end_as_on_windows_have_the_same_places():
     assert inner.locate(("c",)) == Location("a.yaml", 3, 3)
     assert windows.line(4) == "d: 1"
     assert windows.line(9) == ""
+
+
+def test_a_colon_in_a_plain_text_between_brackets_is_text_as_for_kubernetes():
+    text = """
+        {kind: Pod, "x":1, 'y':2, a:b: {c: d}, args: [--url=http://x:80/y, "q:r", e: f], image: reg:5000/x:v1}
+        ---
+        b: |
+          - targets: [localhost:9090]
+            g: [x]
+        z: {t: 12:30}
+        """
+    first, second = documents(text)
+    assert first.tree == {
+        "kind": "Pod",
+        "x": 1,
+        "y": 2,
+        "a:b": {"c": "d"},
+        "image": "reg:5000/x:v1",
+        "args": ["--url=http://x:80/y", "q:r", {"e": "f"}],
+    }
+    assert second.tree == {"b": "- targets: [localhost:9090]\n  g: [x]\n", "z": {"t": "12:30"}}
+    places: dict[ValuePath, int] = {("a:b", "c"): 33, ("args", 0): 47, ("image",): 82}
+    for path, column in places.items():
+        assert first.locate(path)[1:] == (1, column)
+    assert first.line(1).startswith("{kind: Pod")
+
+
+def test_prometheus_configuration_with_a_colon_between_brackets_is_read_from_a_string():
+    inner = document("a: |\n  b:\n  - targets: [localhost:9090]\n").embedded(("a",))
+    assert inner is not None
+    assert inner.get("b", 0, "targets") == ["localhost:9090"]
+    assert inner.locate(("b", 0, "targets", 0))[1:] == (3, 15)
+
+
+@pytest.mark.parametrize("text", ["a: [b:c]\na: 1", "[a:b, {c:d: [}]", "x: [y:z]\n'q':\tr: s:t\n\tu: v"])
+def test_other_mistakes_beside_such_a_colon_are_told_in_the_words_of_the_file(text: str):
+    with pytest.raises(InputError) as caught:
+        documents_of(text, "a.yaml")
+    assert "\ue000" not in str(caught.value)
+    assert "unexpected ':'" not in str(caught.value)
 
 
 def _paths(value: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Any]]:
