@@ -93,6 +93,14 @@ def _checks_a_name(scrape: Scrape) -> bool:
     return bool(named) and tls is not None and bool(tls.ca) and not (tls.cert or tls.key)
 
 
+def _is_for_another(scrape: Scrape) -> bool:
+    """Whether a monitor that gets the default class means another server: the kubelet, the API server."""
+    own = own_tls(scrape)
+    return (own is not None and bool(own.ca)) or any(
+        scrape.tree.get(key) for key in ("bearerTokenFile", "authorization")
+    )
+
+
 def mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
     """Every job and monitor endpoint that presents Istio's certificates, once for each scraper that takes it up."""
     for scrape in setup.scrapes:
@@ -106,6 +114,8 @@ def mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
         scrapers: list[Scraper | None] = [*setup.selected_by(scrape)] or [None]
         for scraper in scrapers:
             by = class_for(setup, scrape, scraper) if scraper else None
+            if by is not None and not scrape.scrape_class and _is_for_another(scrape):
+                continue
             tls = merged(own, by.tls if by else None)
             if presents_istio(setup, tls, scraper):
                 yield MtlsScrape(scrape, tls, by, named=bool(scrape.scrape_class), scraper=scraper)
