@@ -102,6 +102,7 @@ CASES: list[tuple[str, str, ValuePath, Any, str]] = [
     ("the first entry of an item", "- a: 1 # a\n  # of b\n  b: 2\n", (0, "a"), REMOVE, "- # of b\n  b: 2\n"),
     ("the first entry of an item alone", "- a: 1\n  b: 2\n", (0, "a"), REMOVE, "- b: 2\n"),
     ("the last line without an end", "a: 1\nb: 2", ("b",), REMOVE, "a: 1"),
+    ("what looks like a comment in quotes", 'a: "x\n# v"\nb: 1\nc: 2\n', ("b",), REMOVE, 'a: "x\n# v"\nc: 2\n'),
     ("what isn't there", "a: 1\n", ("b", "c"), REMOVE, "a: 1\n"),
     ("an entry with a literal", "a: |\n  # x\n  y\n\nb: 2\n", ("a",), REMOVE, "\nb: 2\n"),
     # kinds that change
