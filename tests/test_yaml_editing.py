@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from generator.errors import InputError, ValuePath
 from generator.yaml import document_locations, load_documents
-from generator.yaml.edit_plan import same
 from generator.yaml.editing import REMOVE, Change, changed, edited
+from generator.yaml.editing.plan import same
 
 #: What happens, the text before, path, value, the text after.
 CASES: list[tuple[str, str, ValuePath, Any, str]] = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from generator.yaml.edit_nodes import Document, Entry, Node, Step
-from generator.yaml.edit_print import flow, layout
-from generator.yaml.edit_splice import candidates
-from generator.yaml.edit_spots import tail
+from generator.yaml.editing.nodes import Document, Entry, Node, Step
+from generator.yaml.editing.print import flow, layout
+from generator.yaml.editing.splice import candidates
+from generator.yaml.editing.spots import tail
 
 
 class Move(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from generator.yaml.edit_nodes import Document, Node
+from generator.yaml.editing.nodes import Document, Node
 
 
 class Spot(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from generator.yaml.edit_lines import BREAK
-from generator.yaml.edit_nodes import Document, Node
+from generator.yaml.editing.lines import BREAK
+from generator.yaml.editing.nodes import Document, Node
 from generator.yaml.scalars import UNPRINTABLE, Scalar, double_quoted, scalar
 
 

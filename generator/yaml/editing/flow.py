@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.yaml.edit_nodes import Document, Entry, Node, Step
-from generator.yaml.edit_print import Flow, flow
-from generator.yaml.edit_scalars import quoted_alike
+from generator.yaml.editing.nodes import Document, Entry, Node, Step
+from generator.yaml.editing.print import Flow, flow
+from generator.yaml.editing.scalars import quoted_alike
 
 
 def replace_in_flow(document: Document, step: Step, source: str) -> Iterator[str]:

@@ -21,10 +21,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
-from generator.yaml.edit_anchors import moved, needed_move, unmerged
-from generator.yaml.edit_nodes import Document, Node, Step, document
-from generator.yaml.edit_plan import next_step, result, same
-from generator.yaml.edit_splice import candidates
+from generator.yaml.editing.anchors import moved, needed_move, unmerged
+from generator.yaml.editing.nodes import Document, Node, Step, document
+from generator.yaml.editing.plan import next_step, result, same
+from generator.yaml.editing.splice import candidates
 from generator.yaml.reading import load_documents
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from generator.yaml.edit_anchors import brought
-from generator.yaml.edit_nodes import Document, Node, Step
+from generator.yaml.editing.anchors import brought
+from generator.yaml.editing.nodes import Document, Node, Step
 
 # Lists longer than this are compared from both ends alone.
 _LONGEST_ALIGNED = 150

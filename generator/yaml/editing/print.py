@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, cast
 
-from generator.yaml.edit_nodes import Document, Entry, Node
+from generator.yaml.editing.nodes import Document, Entry, Node
 from generator.yaml.printing import block
 from generator.yaml.scalars import Scalar, double_quoted, meaning, scalar
 

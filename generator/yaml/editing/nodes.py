@@ -20,7 +20,7 @@ from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension wi
     SequenceEndEvent,
 )
 
-from generator.yaml.edit_lines import BREAK, Lines, skip
+from generator.yaml.editing.lines import BREAK, Lines, skip
 from generator.yaml.scalars import meaning, tagged
 
 

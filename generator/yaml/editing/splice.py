@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.yaml.edit_flow import insert_in_flow, remove_from_flow, replace_in_flow
-from generator.yaml.edit_nodes import Document, Entry, Node, Step
-from generator.yaml.edit_print import dash_gap, layout
-from generator.yaml.edit_scalars import in_block, quoted_alike
-from generator.yaml.edit_spots import Spot, tail
+from generator.yaml.editing.flow import insert_in_flow, remove_from_flow, replace_in_flow
+from generator.yaml.editing.nodes import Document, Entry, Node, Step
+from generator.yaml.editing.print import dash_gap, layout
+from generator.yaml.editing.scalars import in_block, quoted_alike
+from generator.yaml.editing.spots import Spot, tail
 
 
 def candidates(document: Document, step: Step, source: str) -> Iterator[str]:
