@@ -1,15 +1,14 @@
 """Change single values in a YAML text, and leave every other byte as it is.
 
-    edit_lines      where lines and tokens begin
-    edit_nodes      a document as nodes that know their place in the text
-    edit_print      new values in the style of the text around them
-    edit_scalars    a new scalar spelled the way the old one is
-    edit_spots      where a block's value stands, and what stands around it
-    edit_splice     one change in block style: the texts that could come of it
-    edit_flow       the same between brackets, and in JSON
-    edit_anchors    values that several places share
-    edit_plan       what to change first, so that a tree becomes another one
-    editing         the changes, one after another, each checked by reading its result
+    lines    where lines and tokens begin
+    nodes    a document as nodes that know their place in the text
+    print    new values in the style of the text around them
+    scalars  a new scalar spelled the way the old one is
+    spots    where a block's value stands, and what stands around it
+    splice   one change in block style: the texts that could come of it
+    flow     the same between brackets, and in JSON
+    anchors  values that several places share
+    plan     what to change first, so that a tree becomes another one
 
 ruamel.yaml's round trip loses blanks, line ends and alignment. So the text is cut where the parser's marks say. No text
 leaves this module that doesn't read as the old values with the changes made.
