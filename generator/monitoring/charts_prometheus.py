@@ -175,14 +175,14 @@ class _Pod:
     def arguments(self) -> list[str]:
         """Prometheus' arguments."""
         server = self.values.map("server")
-        if server.get("defaultFlagsOverride"):
-            return list(map(str, server["defaultFlagsOverride"]))
+        override, flags = server.get("defaultFlagsOverride"), server.get("extraFlags", ["web.enable-lifecycle"])
+        if isinstance(override, list) and override:
+            return list(map(str, override))
         path = self.values.text("server", "configPath") or f"{_CONFIGURATION}/prometheus.yml"
-        flags = server.get("extraFlags", ["web.enable-lifecycle"])
         extra = self.values.map("server", "extraArgs")
         return [
             f"--config.file={path}",
-            *(f"--{flag}" for flag in flags or ()),
+            *(f"--{flag}" for flag in (flags if isinstance(flags, list) else ())),
             *(f"--{key}={value}" if value else f"--{key}" for key, value in extra.items()),
         ]
 

@@ -268,9 +268,9 @@ def _laid_over(made: list[dict[str, Any]], listed: object, path: ValuePath, reso
     items, places = [dict(item) for item in made], [resource for _ in made]
     names = [item["name"] for item in items]
     for index, item in _maps(listed):
-        if item.get("name") in names:
+        if item.get("name") in names and item.get("name") is not None:
             number = names.index(item["name"])
-            mounts = [*items[number].get("volumeMounts", []), *(item.get("volumeMounts") or [])]
+            mounts = [*items[number].get("volumeMounts", []), *(one for _, one in _maps(item.get("volumeMounts")))]
             items[number] = {**items[number], **item, **({"volumeMounts": mounts} if mounts else {})}
             places[number] = (*path, index)
         else:

@@ -19,7 +19,7 @@ from generator.monitoring.charts import (
     deployment_annotations,
     merged_defaults,
 )
-from generator.monitoring.edits import REMOVE, edited_trees
+from generator.monitoring.edits import REMOVE, edited_tree, edited_trees
 from generator.monitoring.pattern import pattern_edits
 from generator.monitoring.setup import Settings
 from generator.yaml import block, load
@@ -931,3 +931,74 @@ def test_istios_own_values_switch_injection_off() -> None:
     [scraper] = public("helm-values/istio__istio__values-prometheus.yaml").scrapers
     assert scraper.pod.labels["sidecar.istio.io/inject"] == "false"
     assert scraper.document.locate(scraper.pod.where("metadata", "labels", "sidecar.istio.io/inject")).line == 13
+
+
+# ------------------------------------------------------------------------------------------------------- any values
+
+_SERVER = (
+    *("podLabels", "podAnnotations", "extraVolumes", "extraVolumeMounts", "extraSecretMounts", "extraConfigmapMounts"),
+    *("extraHostPathMounts", "sidecarContainers", "extraInitContainers", "extraFlags", "extraArgs", "image", "env"),
+    *(
+        "defaultFlagsOverride",
+        "persistentVolume",
+        "statefulSet",
+        "global",
+        "prefixURL",
+        "name",
+        "deploymentAnnotations",
+    ),
+)
+_SPEC = (
+    *("podMetadata", "volumes", "volumeMounts", "containers", "initContainers", "secrets", "configMaps", "image"),
+    *("additionalScrapeConfigs", "scrapeClasses", "serviceAccountName", "version", "additionalScrapeConfigsSecret"),
+)
+_INNER = (
+    "name",
+    "mountPath",
+    "labels",
+    "annotations",
+    "emptyDir",
+    "secretName",
+    "tag",
+    "scheme",
+    "tlsConfig",
+    "enabled",
+)
+_BESIDE = ("additionalServiceMonitors", "additionalPodMonitors", "serviceMonitor", "serviceAccount", "annotations")
+_OTHERS = (
+    *("scrapeConfigs", "extraScrapeConfigs", "configmapReload", "grafana", "extraManifests", "serviceAccounts"),
+    *("nameOverride", "fullnameOverride", "commonMetaLabels", "scrapeConfigFiles", "serverFiles", "kubeEtcd"),
+)
+_TREES: tuple[Any, ...] = (
+    *(None, True, 0, 1.5, "", "a", "- job_name: a", "a: b", [], {}, [None], [True], ["a"], [["a"]], {"a": None}),
+    *({"a": "b"}, {"a": {"b": "c"}}, {"prometheus.yml": True}, {"prometheus": True}, {"monitor": {"scheme": True}}),
+    *([{key: value} for key in _INNER for value in (None, True, "a", ["a"], {"a": "b"})]),
+    *({key: value} for key in _INNER for value in (None, True, "a", ["a"], {"a": "b"})),
+    *([{"name": name, "volumeMounts": mounts}] for name in ("prometheus", 1) for mounts in (None, True, {"name": "a"})),
+)
+_HOLDERS: tuple[tuple[dict[str, Any], ValuePath, tuple[str, ...]], ...] = (
+    ({"prometheus": {"prometheusSpec": {}}}, ("prometheus", "prometheusSpec"), _SPEC),
+    ({"prometheus": {"prometheusSpec": {}}}, ("prometheus",), _BESIDE),
+    ({"prometheus": {"prometheusSpec": {}}}, (), _OTHERS),
+    ({"serverFiles": {"prometheus.yml": {}}}, ("server",), _SERVER),
+    ({"serverFiles": {"prometheus.yml": {}}}, (), ("server", *_OTHERS)),
+)
+
+
+@pytest.mark.parametrize(
+    ("tree", "path"),
+    [(tree, (*path, key)) for tree, path, keys in _HOLDERS for key in keys],
+    ids=lambda one_: str(one_)[:60],
+)
+def test_values_of_wrong_types_are_read_as_far_as_they_go(tree: dict[str, Any], path: ValuePath) -> None:
+    for value in _TREES:
+        look_at(Setup((), [of(block(edited_tree(tree, path, value)))], Settings()))
+
+
+def look_at(setup: Setup) -> None:
+    for scraper in setup.scrapers:
+        setup.writer(scraper)
+        for path, _ in (*scraper.pod.containers(), *scraper.pod.volumes()):
+            scraper.document.locate(scraper.pod.where(*path))
+    for found in setup.scrapes:
+        found.document.locate(found.path)
