@@ -98,9 +98,10 @@ def _string(document: Document, tree: Any, texts: dict[int, list[Any]]) -> str:
 
     ``texts`` holds what has become of the texts with several documents, by the text.
     """
-    from generator.yaml import block, load_documents
+    from generator.intake.lenient import load_text
+    from generator.yaml import block
 
-    whole = texts.setdefault(id(document.shared), load_documents(document.text, document.source))
+    whole = texts.setdefault(id(document.shared), load_text(document.text, document.source)[0])
     whole[document.index] = edited_tree(whole[document.index], document.path, tree)
     text = "---\n".join(block(one, sort_keys=False) + "\n" for one in whole)
     outer, place = document.outer or (document, ())

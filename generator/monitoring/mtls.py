@@ -93,12 +93,12 @@ def _checks_a_name(scrape: Scrape) -> bool:
     return bool(named) and tls is not None and bool(tls.ca) and not (tls.cert or tls.key)
 
 
-def _is_for_another(scrape: Scrape) -> bool:
+def _is_for_another(setup: Setup, scrape: Scrape, scraper: Scraper | None) -> bool:
     """Whether a monitor that gets the default class means another server: the kubelet, the API server."""
     own = own_tls(scrape)
-    return (own is not None and bool(own.ca)) or any(
-        scrape.tree.get(key) for key in ("bearerTokenFile", "authorization")
-    )
+    if own is not None and own.ca and not presents_istio(setup, own, scraper):
+        return True
+    return any(scrape.tree.get(key) for key in ("bearerTokenFile", "authorization"))
 
 
 def mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
@@ -114,7 +114,7 @@ def mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
         scrapers: list[Scraper | None] = [*setup.selected_by(scrape)] or [None]
         for scraper in scrapers:
             by = class_for(setup, scrape, scraper) if scraper else None
-            if by is not None and not scrape.scrape_class and _is_for_another(scrape):
+            if by is not None and not scrape.scrape_class and _is_for_another(setup, scrape, scraper):
                 continue
             tls = merged(own, by.tls if by else None)
             if presents_istio(setup, tls, scraper):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text
+from generator.intake.lenient import load_text
 from generator.monitoring.edits import Edit
-from generator.yaml import load_documents
 
 if TYPE_CHECKING:
     from generator.monitoring.scraper import Scraper
@@ -214,12 +214,12 @@ def jobs_in_text(outer: Document, place: ValuePath, text: str, scraper: Scraper 
     document of its own.
     """
     try:
-        found = load_documents(text, outer.source)
+        found, readable = load_text(text, outer.source)
     except InputError:  # what is no YAML holds no job
         return
     if len(found) != 1 or not isinstance(found[0], list):
         return
-    shared = Text(text, outer.source)
+    shared = Text(text, outer.source, readable)
     for index, job in enumerate(found[0]):
         if isinstance(job, dict):
             document = Document(job, shared, 0, (index,), (outer, place))

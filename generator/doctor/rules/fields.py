@@ -24,6 +24,7 @@ from generator.monitoring.scrape import MONITORS
 from generator.monitoring.scraper import OPERATED
 
 _FILE_FIELDS = frozenset({"caFile", "certFile", "keyFile"})
+_OPERATORS = frozenset({"monitoring.coreos.com", "operator.victoriametrics.com"})
 _NAMED = frozenset(
     ("ConfigMap", "Namespace", "PeerAuthentication", "PrometheusRule", "Secret", "Service", "ServiceAccount", "Sidecar")
 )
@@ -218,8 +219,12 @@ def tls_config_empty(setup: Setup) -> Iterator[Found]:
 def object_without_name(setup: Setup) -> Iterator[Found]:
     """Look at the kinds that sidecert knows."""
     for document in setup.documents:
-        known = is_workload(document) or document.kind in {*MONITORS, *OPERATED, *_NAMED}
-        if not known or document.name or document.outer is not None:
+        operators = document.kind in {*MONITORS, *OPERATED} and document.group in _OPERATORS
+        if (
+            not (operators or is_workload(document) or document.kind in _NAMED)
+            or document.name
+            or document.outer is not None
+        ):
             continue
         metadata = document.get("metadata")
         stated = isinstance(metadata, dict) and "name" in metadata

@@ -1,0 +1,200 @@
+"""Fields that don't exist, hold the wrong sort of value, or stand beside the map that they belong in."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, but
+from tests.doctor.helpers import diagnose, only, repaired
+from tests.doctor.scraping import mine
+
+HTTPS = "    scheme: https\n"
+BESIDE = """\
+    tlsConfig:
+    caFile: /etc/prom-certs/root-cert.pem
+    certFile: /etc/prom-certs/cert-chain.pem
+    keyFile: /etc/prom-certs/key.pem
+    insecureSkipVerify: true
+"""
+SERVICE_MONITOR = but(OPERATOR, ("kind: PodMonitor", "kind: ServiceMonitor"), ("podMetricsEndpoints", "endpoints"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "fix"),
+    [
+        ("scrapeClass: istio-mtls", "scrapeclass: istio-mtls", "scrapeclass", "write scrapeClass"),
+        ("enableHttp2: false", "enableHTTP2: false", "enableHTTP2", "write enableHttp2"),
+        ("podMetricsEndpoints", "endpoints", "endpoints", "write podMetricsEndpoints"),
+        ("podMonitorSelector", "podMonitorSelctor", "podMonitorSelctor", "write podMonitorSelector"),
+    ],
+)
+def test_a_misspelt_field_of_a_resource_is_a_warning_and_renamed(old, new, field, fix):
+    text = but(OPERATOR, (old, new))
+    found = only(text, "unknown-field")
+    assert found.severity == "warning"
+    assert found.found.startswith(f"{field} is no field here; expected {fix.removeprefix('write ')}")
+    assert found.fix is not None
+    assert found.fix.says == fix
+    assert mine(repaired(text, found)) == []
+
+
+def test_prometheus_refuses_a_configuration_for_one_field():
+    text = f"{PLAIN}---\n" + but(CONFIGURATION, ("insecure_skip_verify", "insecureSkipVerify"))
+    found = only(text, "unknown-field")
+    assert (found.severity, found.resource) == ("error", "ConfigMap monitoring/prometheus")
+    assert "snake_case" in found.found
+    assert "insecureSkipVerify" in text.splitlines()[(found.location.line or 0) - 1]
+    assert mine(repaired(text, found)) == []
+
+
+def test_a_field_of_a_configuration_without_its_workload_is_found():
+    assert mine(but(CONFIGURATION, ("  prometheus.yml: |\n", "  prometheus.yml: |\n    scrape_config: []\n"))) == [
+        "unknown-field"
+    ]
+
+
+def test_jobs_in_a_secret_are_looked_at():
+    job = b"- job_name: a\n  scrapeInterval: 30s\n  static_configs:\n  - targets: [a:1]\n"
+    secret = (
+        "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: more\n  namespace: monitoring\ndata:\n"
+        f"  jobs.yaml: {base64.b64encode(job).decode()}\n"
+    )
+    more = "  additionalScrapeConfigs:\n    name: more\n    key: jobs.yaml\n  podMonitorSelector: {}\n"
+    text = but(OPERATOR, ("  podMonitorSelector: {}\n", more)) + secret
+    found = only(text, "unknown-field")
+    assert (found.severity, found.resource) == ("error", "Secret monitoring/more")
+    assert found.found.startswith("scrapeInterval is no field here; expected scrape_interval")
+
+
+def test_a_field_one_level_off_is_told_and_left_to_the_user():
+    text = but(
+        PLAIN, ("    spec:\n      serviceAccountName: prometheus\n", "    serviceAccountName: prometheus\n    spec:\n")
+    )
+    found = only(text, "unknown-field")
+    assert "one level deeper" in found.found
+    assert found.fix is not None
+    assert not found.fix.edits
+
+
+def test_a_right_field_is_not_overwritten_by_a_misspelt_one():
+    text = but(OPERATOR, (HTTPS, f"{HTTPS}    Scheme: http\n"))
+    found = only(text, "unknown-field")
+    assert found.fix is not None
+    assert not found.fix.edits
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "  brandNewSetting: true\n",
+        "  x-team: a\n",
+        "  podMonitorFancySelector: {}\n",
+    ],
+)
+def test_a_field_that_may_be_newer_than_ours_is_not_judged(more):
+    assert mine(but(OPERATOR, ("  podMonitorSelector: {}\n", f"  podMonitorSelector: {{}}\n{more}"))) == []
+
+
+def test_kinds_that_are_not_known_are_not_judged():
+    assert mine("apiVersion: example.com/v1\nkind: Prometheus\nmetadata: {}\nspec:\n  podMonitorSelectors: {}\n") == []
+
+
+def test_file_paths_of_a_pod_monitor_are_told_once():
+    text = but(
+        OPERATOR, (HTTPS, HTTPS + BESIDE.replace("\n    ", "\n      ").replace("      tlsConfig", "    tlsConfig"))
+    )
+    assert mine(text) == ["monitor-cannot-name-files"]
+
+
+# ------------------------------------------------------------------------------------------------------- wrong types
+
+RELOADER = """\
+      - name: reloader
+        image: quay.io/prometheus-operator/prometheus-config-reloader:v0.93.1
+{mounts}      volumes:
+"""
+
+
+@pytest.mark.parametrize(
+    ("mounts", "mended"),
+    [
+        ("        volumeMounts:\n          name: config\n          mountPath: /etc/prometheus\n", True),
+        ("        volumeMounts: config\n", False),
+        ('        args: "--listen-address=:8080"\n', False),
+        ("        volumeMounts: []\n", None),
+        ("        volumeMounts:\n", None),
+    ],
+)
+def test_a_list_without_its_dash_is_an_error(mounts, mended):
+    text = but(PLAIN, ("      volumes:\n", RELOADER.format(mounts=mounts)))
+    if mended is None:
+        assert mine(text) == []
+        return
+    found = only(text, "wrong-type")
+    assert found.severity == "error"
+    assert found.found.endswith("and should be a list")
+    assert found.fix is not None
+    assert bool(found.fix.edits) is mended
+    if mended:
+        assert mine(repaired(text, found)) == []
+
+
+# ------------------------------------------------------------------------------------------------- beside tlsConfig
+
+
+def test_files_beside_an_empty_tls_config_are_moved_into_it():
+    text = but(SERVICE_MONITOR, (HTTPS, HTTPS + BESIDE), ("  scrapeClass: istio-mtls\n", ""))
+    assert mine(text) == ["tls-config-empty"]
+    found = only(text, "tls-config-empty")
+    assert found.found == "tlsConfig is empty, and caFile, certFile, keyFile, insecureSkipVerify stand beside it"
+    after = repaired(text, found)
+    assert mine(after) == []
+    assert "    tlsConfig:\n      caFile: /etc/prom-certs/root-cert.pem\n" in after
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_where_files_are_not_allowed_they_go_and_the_class_stays_or_comes(by_name):
+    changes = [(HTTPS, HTTPS + BESIDE)] + ([] if by_name else [("  scrapeClass: istio-mtls\n", "")])
+    text = but(OPERATOR, *changes)
+    assert mine(text) == ["tls-config-empty"]
+    after = repaired(text, only(text, "tls-config-empty"))
+    assert mine(after) == []
+    assert "scrapeClass: istio-mtls" in after
+    assert "tlsConfig:\n  - " not in after
+
+
+def test_it_is_told_of_jobs_too():
+    flat = (
+        "      tls_config:\n      ca_file: /etc/prom-certs/root-cert.pem\n"
+        "      cert_file: /etc/prom-certs/cert-chain.pem\n      key_file: /etc/prom-certs/key.pem\n"
+        "      insecure_skip_verify: true\n"
+    )
+    start = CONFIGURATION.index("      tls_config:\n")
+    end = CONFIGURATION.index("      enable_http2")
+    text = f"{PLAIN}---\n{CONFIGURATION[:start]}{flat}{CONFIGURATION[end:]}"
+    assert mine(text) == ["tls-config-empty"]
+    assert mine(repaired(text, only(text, "tls-config-empty"))) == []
+
+
+# --------------------------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ("metadata:\n  name: ##NAME##\n", ["metadata.name is empty"]),
+        ("metadata:\n  labels: {a: b}\n", ["metadata.name is missing"]),
+        ("", ["metadata.name is missing"]),
+        ("metadata:\n  generateName: a-\n", []),
+        ("metadata:\n  name: a\n", []),
+    ],
+)
+def test_an_object_needs_a_name(metadata, told):
+    text = f"apiVersion: v1\nkind: Service\n{metadata}spec:\n  ports:\n  - port: 80\n"
+    assert [one.found for one in diagnose(text) if one.rule.id == "object-without-name"] == told
+
+
+def test_what_is_no_object_of_a_cluster_needs_no_name():
+    assert mine("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n") == []
