@@ -11,13 +11,19 @@ from typing import Any, NamedTuple
 from generator.errors import InputError, Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
 from generator.intake.document import Document, Text
+from generator.intake.lenient import load_text
 from generator.monitoring.chart_jobs import templated
-from generator.monitoring.charts import notes_in_values, objects_in_values, scrapers_in_values, scrapes_in_values
+from generator.monitoring.charts import (
+    notes_in_values,
+    notes_on_files,
+    objects_in_values,
+    scrapers_in_values,
+    scrapes_in_values,
+)
 from generator.monitoring.pod import Mount, PodView, is_workload, workload_pod
 from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_in_text, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
 from generator.monitoring.versions import Version
-from generator.yaml import load_documents
 
 
 class Settings(NamedTuple):
@@ -84,6 +90,8 @@ class Setup:
         self.settings = settings
         self.notes: list[Problem] = []
         self._injections: dict[int, Injection] = {}
+        self._pods: dict[int, Mapping[str, Any]] = {}
+        self._writers: dict[int, Writer | None] = {}
 
     # ------------------------------------------------------------------------------------------ what there is
 
@@ -94,6 +102,7 @@ class Setup:
         for document in (*self.documents, *self.values):  # a HelmRelease holds values too
             found += scrapers_in_values(document, self.settings.chart)
             self.notes += notes_in_values(document)
+        self.notes += notes_on_files(self.values)
         return tuple(found)
 
     @cached_property
@@ -179,42 +188,46 @@ class Setup:
         return found
 
     def pod_after(self, scraper: Scraper) -> Mapping[str, Any]:
-        """The pod as it runs. One that may be injected, and asks for it, is taken to be."""
-        injection = self.injection(scraper)
-        if not injection.injected and not injection.certain and self.wants_injection(scraper):
-            mesh = self.mesh_of(scraper.namespace)._replace(namespace_injection=True)
-            injection = inject(scraper.pod.tree, scraper.namespace, mesh)
-        return injection.pod
+        """The pod as it runs. One that may be injected, and asks for it, is taken to be. Worked out once."""
+        key = id(scraper)
+        if key not in self._pods:
+            injection = self.injection(scraper)
+            if not injection.injected and not injection.certain and self.wants_injection(scraper):
+                mesh = self.mesh_of(scraper.namespace)._replace(namespace_injection=True)
+                injection = inject(scraper.pod.tree, scraper.namespace, mesh)
+            self._pods[key] = injection.pod
+        return self._pods[key]
 
     def writer(self, scraper: Scraper) -> Writer | None:
-        """Give the proxy that writes certificates into the pod; None where nothing does."""
+        """Give the proxy that writes certificates into the pod; None where nothing does. Worked out once."""
+        key = id(scraper)
+        if key not in self._writers:
+            self._writers[key] = self._writer(scraper)
+        return self._writers[key]
+
+    def _writer(self, scraper: Scraper) -> Writer | None:
         from generator.injection import output_certs, proxy_container
 
-        pod = self.pod_after(scraper)
-        proxy = proxy_container(pod)
-        if proxy is None:
+        proxy = proxy_container(self.pod_after(scraper))
+        directory = output_certs(proxy) if proxy else ""
+        if proxy is None or not directory:
             return None
-        directory = output_certs(proxy)
-        if not directory:
-            return None
-        stated = {item.get("name") for _, item in scraper.pod.containers()}
-        manual = any(
+        by_hand = any(
             item.get("name") == "OUTPUT_CERTS"
             for path, container in scraper.pod.containers()
-            if container.get("name") == proxy.get("name")
+            if container.get("name") == proxy.get("name") and container.get("image") not in {None, "", "auto"}
             for _, item in scraper.pod.items(*path, "env")
         )
         covering = covering_mount(proxy, directory)
         mount = covering or {}
-        inside = relative(directory, str(mount["mountPath"])) if covering else ""
         return Writer(
             proxy,
             directory,
             str(mount.get("name") or ""),
-            inside,
+            relative(directory, str(mount["mountPath"])) if covering else "",
             str(mount.get("subPath") or mount.get("subPathExpr") or ""),
             mount.get("readOnly") is True,
-            injected=not (manual and proxy.get("name") in stated and proxy.get("image") not in {None, "auto"}),
+            injected=not by_hand,
         )
 
     def read_directories(self, scraper: Scraper) -> list[str]:
@@ -418,8 +431,13 @@ def prometheus_configurations(document: Document) -> Iterator[Document]:
 def _decoded(document: Document, path: ValuePath) -> Document | None:
     """Read the one YAML document that a Secret holds in base64, if it is a map."""
     text = _text_in_base64(document.get(*path))
-    found = _values_of(text, document.source) if ":" in text else []
-    return Document(found[0], Text(text, document.source), outer=(document, path)) if _is_one_map(found) else None
+    try:
+        found, readable = load_text(text, document.source) if ":" in text else ([], "")
+    except InputError:  # what is no YAML holds no job
+        return None
+    if len(found) != 1 or not isinstance(found[0], dict):
+        return None
+    return Document(found[0], Text(text, document.source, readable), outer=(document, path))
 
 
 def _jobs_in_secret(secret: Document, key: str, scraper: Scraper) -> Iterator[Scrape]:
@@ -436,19 +454,8 @@ def _place(document: Document) -> tuple[int, ValuePath]:
     return id(outer), path
 
 
-def _is_one_map(found: list[Any]) -> bool:
-    return len(found) == 1 and isinstance(found[0], dict)
-
-
 def _text_in_base64(value: object) -> str:
     try:
         return base64.b64decode(value, validate=True).decode() if isinstance(value, str) else ""
     except ValueError:
         return ""
-
-
-def _values_of(text: str, source: str) -> list[Any]:
-    try:
-        return load_documents(text, source)
-    except InputError:  # what is no YAML holds no job
-        return []

@@ -73,7 +73,7 @@ def outbound_intercepted(setup: Setup) -> Iterator[Found]:
             ports = annotations.get(names.EXCLUDE_OUT_PORTS, "")
             says = f"all but ports {ports}" if ports else "all"
             severity = "warning" if ports else "error"
-            text = f"{says} that Prometheus sends is caught"
+            text = f"{says} that the pod sends is caught"
             yield Found(scraper.document, place, text, fix, severity)  # type: ignore[arg-type]
         elif found.outbound_v6:
             yield Found(scraper.document, place, f"IPv6 is still caught ({found.by})", fix, "info")
@@ -101,7 +101,7 @@ def inbound_intercepted(setup: Setup) -> Iterator[Found]:
             continue
         edits = switched_off(scraper, names.INCLUDE_IN) if is_steered(setup, scraper) else ()
         fix = Fix("if the mesh isn't to serve Prometheus, have nothing caught that comes in", edits)
-        found = "what is sent to Prometheus' ports is caught"
+        found = "what is sent to the pod's ports is caught"
         yield Found(scraper.document, _place(scraper, names.INCLUDE_IN), found, fix)
 
 
