@@ -140,6 +140,21 @@ def notes_in_values(document: Document) -> Iterator[Problem]:
         yield from _other_values(document)
 
 
+def notes_on_files(documents: Sequence[Document]) -> Iterator[Problem]:
+    """Tell that several values files of one chart are judged one by one, though Helm may merge them."""
+    files: dict[str, list[Document]] = {}
+    for document in documents:
+        files.setdefault(chart_of(document), []).append(document)
+    for chart, found in files.items():
+        if chart and len(found) > 1:
+            names = " ".join(f"-f {document.source}" for document in found[:3]) + (" ..." if len(found) > 3 else "")
+            yield Problem(
+                f"{len(found)} values files of {chart} are judged one by one",
+                found[1].locate(),
+                hint=f"if one release gets them all: helm template RELEASE {chart} {names} | sidecert doctor -",
+            )
+
+
 def _unrendered(values: Values, path: ValuePath, what: str) -> Problem:
     chart = values.chart
     return Problem(

@@ -829,6 +829,11 @@ def test_files_of_jobs_are_told_of() -> None:
     assert note == "the jobs of these files can't be judged: they are not here"
 
 
+def test_several_values_files_of_a_chart_are_judged_one_by_one_and_that_is_told() -> None:
+    [note] = assembled_notes(f"{CHART}---\n{STACK}---\n{CHART}")
+    assert note == "2 values files of prometheus are judged one by one"
+
+
 def assembled_notes(text: str) -> list[str]:
     setup = setup_of(text)
     assert setup.scrapers
