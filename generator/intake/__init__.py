@@ -10,6 +10,6 @@
 """
 
 from generator.intake.document import Document, documents_of
-from generator.intake.reading import Intake, read
+from generator.intake.reading import Intake, read, read_texts
 
-__all__ = ["Document", "Intake", "documents_of", "read"]
+__all__ = ["Document", "Intake", "documents_of", "read", "read_texts"]

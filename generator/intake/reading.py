@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem
@@ -52,9 +52,22 @@ def read(names: Sequence[str], stdin: Callable[[], str]) -> Intake:
             _take(reader, name, stdin)
         except InputError as error:
             reader.problems += error.problems
-    if reader.problems:
-        raise InputError(reader.problems)
-    return Intake(tuple(reader.manifests), tuple(reader.values), tuple(reader.unrendered), tuple(reader.left_out))
+    return reader.intake()
+
+
+def read_texts(texts: Iterable[tuple[str, str, str]]) -> Intake:
+    """Read texts that are in memory: each with its name as the user knows it, and the file's path ("" for none).
+
+    Raises:
+        InputError: one is no YAML or JSON; every problem found.
+    """
+    reader = _Reader()
+    for text, source, path in texts:
+        try:
+            reader.text(text, source, path)
+        except InputError as error:
+            reader.problems += error.problems
+    return reader.intake()
 
 
 def _take(reader: _Reader, name: str, stdin: Callable[[], str]) -> None:
@@ -86,6 +99,12 @@ class _Reader:
         self.left_out: list[Problem] = []
         self.problems: list[Problem] = []
         self.seen: set[str] = set()
+
+    def intake(self) -> Intake:
+        """Give what was read; raise InputError for what is wrong with it."""
+        if self.problems:
+            raise InputError(self.problems)
+        return Intake(tuple(self.manifests), tuple(self.values), tuple(self.unrendered), tuple(self.left_out))
 
     def folder(self, name: str, *, alone: bool = False) -> None:
         """Read a folder: the kustomizations that no other one of them uses, the values of charts, all other files.
