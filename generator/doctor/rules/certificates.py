@@ -96,6 +96,15 @@ def _volume(setup: Setup, scraper: Scraper, writer: Writer) -> Volume | None:
     return volume if volume is not None and volume.path is not None else None
 
 
+def _claims(scraper: Scraper) -> list[dict[str, Any]]:
+    """The claims of a StatefulSet; what isn't one gives {}."""
+    found = scraper.document.get("spec", "volumeClaimTemplates")
+    return [
+        claim if isinstance(claim, dict) and isinstance(claim.get("metadata"), dict) else {}
+        for claim in (found if isinstance(found, list) else [])
+    ]
+
+
 @rule(
     "output-directory-relative",
     title="The proxy is told to write to a path that isn't absolute",
@@ -252,6 +261,11 @@ def certificates_on_disk(setup: Setup) -> Iterator[Found]:
 def certificates_kept(setup: Setup) -> Iterator[Found]:
     """Look at the volume that the proxy writes to."""
     for scraper, writer in writers(setup):
+        claims = [one.get("metadata", {}).get("name") for one in _claims(scraper)]
+        if writer.volume and writer.volume in claims:
+            claim: ValuePath = ("spec", "volumeClaimTemplates", claims.index(writer.volume))
+            found = f"the volume {writer.volume} is claimed from a volumeClaimTemplate"
+            yield Found(scraper.document, claim, found, Fix("write to an emptyDir in memory"))
         volume = _volume(setup, scraper, writer)
         if volume is None or volume.path is None or volume.source not in _KEPT:
             continue

@@ -20,6 +20,7 @@ from generator.doctor.rules.views import (
     is_steered,
 )
 from generator.errors import ValuePath
+from generator.injection import is_ours_volume
 from generator.injection.annotations import USER_VOLUME, USER_VOLUME_MOUNT
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.versions import spelled
@@ -68,7 +69,7 @@ def _may_be_added(scraper: Scraper, name: str) -> bool:
 
 
 def _is_lost(setup: Setup, name: str) -> bool:
-    return name in _REMOVED and (1, 5) <= setup.settings.istio < (1, 9)
+    return name in _REMOVED and setup.settings.istio < (1, 9)
 
 
 @rule(
@@ -96,7 +97,8 @@ def volume_missing(setup: Setup) -> Iterator[Found]:
                 if late and scraper.document.kind in _CHECKED and _is_by_annotation(scraper, mount.name):
                     yield _too_late(scraper, mount)
             elif not _may_be_added(scraper, mount.name) and not _is_lost(setup, mount.name):
-                near = next(iter(get_close_matches(mount.name, sorted(known), n=1, cutoff=0.8)), "")
+                own = sorted(name for name in known if not is_ours_volume({"name": name}))
+                near = next(iter(get_close_matches(mount.name, own, n=1, cutoff=0.8)), "")
                 if near or mount.name not in told:  # a volume that is altogether missing is added once
                     told.add(mount.name)
                     yield _missing(scraper, mount, near)
