@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
+from warnings import catch_warnings, simplefilter
 
 from generator.monitoring.scrape import Scrape
 
@@ -133,7 +134,8 @@ def _roles(scrape: Scrape) -> set[str]:
     if scrape.kind == "ServiceMonitor":
         return {"endpoints"}
     listed = scrape.tree.get("kubernetes_sd_configs") or scrape.tree.get("kubernetesSDConfigs")
-    found = {str(item.get("role", "")).lower() for item in listed or () if isinstance(item, Mapping)}
+    items = listed if isinstance(listed, list) else []
+    found = {str(item.get("role", "")).lower() for item in items if isinstance(item, Mapping)}
     return found & {"pod", "endpoints", "endpointslice"}
 
 
@@ -243,10 +245,12 @@ def _stays(step: _Step, labels: dict[str, str], free: frozenset[str]) -> bool:
 @lru_cache(maxsize=256)
 def pattern(text: str) -> re.Pattern[str]:
     """Read a regular expression of Prometheus; one that Python can't read matches nothing."""
-    try:
-        return re.compile(text, re.DOTALL | re.ASCII)
-    except re.error:
-        return _NO_MATCH
+    with catch_warnings():
+        simplefilter("ignore")  # Python warns of what it may read otherwise one day
+        try:
+            return re.compile(text, re.DOTALL | re.ASCII)
+        except (re.error, OverflowError, RecursionError):
+            return _NO_MATCH
 
 
 def expanded(template: str, match: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from generator.errors import ValuePath
 from generator.intake.document import Document
 from generator.monitoring.edits import Edit
-from generator.monitoring.pod import PodView, is_workload, workload_pod
+from generator.monitoring.pod import PodView, as_list, is_workload, workload_pod
 from generator.monitoring.versions import Version, image_name, image_version, parse_version
 
 #: The kinds of resources that an operator makes a scraper's pods of: API group, product, name of its container.
@@ -118,7 +118,7 @@ def _workload_scraper(document: Document) -> Scraper | None:
 def _likeness(container: Mapping[str, Any]) -> int:
     """Say how much a container looks like Prometheus; 0 for one that isn't."""
     image, name = image_name(container.get("image")), str(container.get("name") or "")
-    arguments = [str(part) for key in ("command", "args") for part in container.get(key) or () if part is not None]
+    arguments = [str(part) for key in ("command", "args") for part in as_list(container.get(key)) if part is not None]
     if any(word in image for word in _NOT_PROMETHEUS):
         return 0
     if image in _PRODUCTS:

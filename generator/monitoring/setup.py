@@ -20,7 +20,7 @@ from generator.monitoring.charts import (
     scrapers_in_values,
     scrapes_in_values,
 )
-from generator.monitoring.pod import Mount, PodView, is_workload, workload_pod
+from generator.monitoring.pod import Mount, PodView, as_list, is_workload, workload_pod
 from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_in_text, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
 from generator.monitoring.versions import Version
@@ -179,10 +179,10 @@ class Setup:
     def volumes(self, scraper: Scraper) -> dict[str, Volume]:
         """The pod's volumes after injection, by name."""
         found: dict[str, Volume] = {}
-        stated = {item.get("name"): path for path, item in scraper.pod.volumes()}
-        listed = self.pod_after(scraper).get("spec", {}).get("volumes") or []
-        for tree in listed:
-            name = tree.get("name")
+        stated = {item["name"]: path for path, item in scraper.pod.volumes() if isinstance(item.get("name"), str)}
+        listed = self.pod_after(scraper).get("spec", {}).get("volumes")
+        for tree in listed if isinstance(listed, list) else []:
+            name = tree.get("name") if isinstance(tree, Mapping) else None
             if isinstance(name, str):
                 found.setdefault(name, Volume(stated.get(name), name, tree))
         return found
@@ -272,7 +272,7 @@ class Setup:
     def configuration_file(self, scraper: Scraper) -> str:
         """The file that a workload's Prometheus is told to read."""
         container = scraper.pod.get(*scraper.container)
-        arguments = [str(part) for key in ("command", "args") for part in (container.get(key) or ())]
+        arguments = [str(part) for key in ("command", "args") for part in as_list(container.get(key))]
         for index, argument in enumerate(arguments):
             flag, _, value = argument.strip().partition("=")
             if flag.lstrip("-") in {"config.file", "promscrape.config"}:

@@ -214,4 +214,4 @@ def mtls_mode(setup: Setup, target: Target) -> Mode | None:
 
 def _mode(document: Document, *path: str | int) -> str:
     mode = document.get(*path, "mode")
-    return mode if mode in {"STRICT", "PERMISSIVE", "DISABLE"} else ""
+    return mode if isinstance(mode, str) and mode in {"STRICT", "PERMISSIVE", "DISABLE"} else ""

@@ -157,11 +157,12 @@ class _Selection(NamedTuple):
 def _selection(scrape: Scrape) -> _Selection | None:
     """Which namespaces (None: all) and which pods a scrape looks at; None where it doesn't discover pods."""
     if scrape.kind == "PodMonitor":
-        spec = scrape.document.get(*scrape.spec) or {}
-        selector = spec.get("selector") or {}
-        scope = spec.get("namespaceSelector") or {}
+        selector = scrape.document.get(*scrape.spec, "selector")
+        scope = scrape.document.get(*scrape.spec, "namespaceSelector")
+        selector, scope = (one if isinstance(one, dict) else {} for one in (selector, scope))
         names = scope.get("matchNames") or [scrape.document.namespace or "default"]
-        return _Selection(None if scope.get("any") is True else set(names), selector, selector.get("matchLabels") or {})
+        labels = selector.get("matchLabels") or {}
+        return _Selection(None if scope.get("any") is True else _texts(names), selector, labels)
     listed = scrape.tree.get("kubernetes_sd_configs")
     if scrape.kind != "job" or not isinstance(listed, list):
         return None
@@ -169,6 +170,11 @@ def _selection(scrape: Scrape) -> _Selection | None:
     for item in listed:
         if not isinstance(item, Mapping) or item.get("role") != "pod" or item.get("selectors"):
             return None
-        names = (item.get("namespaces") or {}).get("names")
-        namespaces = None if not names or namespaces is None else namespaces | set(names)
+        scope = item.get("namespaces")
+        names = _texts(scope.get("names") if isinstance(scope, dict) else None)
+        namespaces = None if not names or namespaces is None else namespaces | names
     return _Selection(namespaces, {}, {})
+
+
+def _texts(value: object) -> set[str]:
+    return {one for one in value if isinstance(one, str)} if isinstance(value, list) else set()

@@ -112,7 +112,7 @@ def http2_variable(setup: Setup) -> Iterator[Found]:
         if scraper.product != "prometheus" or (scraper.version is not None and scraper.version < _SETTING_SINCE):
             continue
         for path, variable in scraper.pod.items(*scraper.container, "env"):
-            if variable.get("name") != _VARIABLE or variable.get("value") in {"", None}:
+            if variable.get("name") != _VARIABLE or not variable.get("value"):
                 continue
             over = [one for one in mtls_of_jobs(setup) if one.scraper is scraper and one.scrape.scheme == "https"]
             open_ones = [one.scrape for one in over if one.scrape.http2]

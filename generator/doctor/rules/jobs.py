@@ -141,7 +141,8 @@ def _may_be_https(scrape: Scrape) -> bool:
         if relabeling.target == "__scheme__" or (relabeling.action == "labelmap" and "__" in relabeling.replacement):
             return True
     static = scrape.tree.get("static_configs") or scrape.tree.get("staticConfigs") or ()
-    return any("__scheme__" in (group.get("labels") or {}) for group in static if isinstance(group, Mapping))
+    groups = static if isinstance(static, list) else []
+    return any("__scheme__" in (group.get("labels") or {}) for group in groups if isinstance(group, Mapping))
 
 
 def _asks_plaintext_ports(scrape: Scrape) -> bool:
