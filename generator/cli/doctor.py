@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from generator.cli.manifests import files_argument, read_files, settings_of, styled, version_options, width
+from generator.cli.manifests import ascii_json, files_argument, read_files, settings_of, styled, version_options, width
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -111,11 +111,11 @@ def _lines(report: Report, form: str, fail_on: str, *, quiet: bool) -> Iterable[
     if form == "json":
         from generator.doctor.report import as_data
 
-        return _json_lines(as_data(report))
+        return [ascii_json(as_data(report))]
     if form == "sarif":
         from generator.doctor.sarif import as_sarif
 
-        return _json_lines(as_sarif(report))
+        return [ascii_json(as_sarif(report))]
     if form == "github":
         from generator.doctor.github import github_lines
 
@@ -127,13 +127,6 @@ def _lines(report: Report, form: str, fail_on: str, *, quiet: bool) -> Iterable[
     from generator.doctor.text import short_lines, text_lines
 
     return short_lines(report) if quiet else text_lines(report, width(), styled)
-
-
-def _json_lines(data: object) -> Iterator[str]:
-    """Print JSON in ASCII alone: what foreign files hold must not steer a terminal."""
-    import json
-
-    yield json.dumps(data, indent=2)
 
 
 # ----------------------------------------------------------------------------------------------------------- rules

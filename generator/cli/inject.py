@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from generator.cli.manifests import files_argument, read_files, settings_of, version_options
-from generator.cli.report import print_data, say
+from generator.cli.manifests import ascii_json, files_argument, read_files, settings_of, version_options
+from generator.cli.report import say
 
 if TYPE_CHECKING:
     from generator.errors import Problem
@@ -103,7 +103,7 @@ def inject(
     _print(made, form)
     sys.stdout.flush()
     for note in notes:
-        say(_plain(f"note: {note}"))
+        _say_problem("note", note)
     return _tell_refused(made)
 
 
@@ -140,17 +140,18 @@ def _refuse_nothing(files: tuple[str, ...], notes: list[Problem]) -> None:
 
 
 def _print(made: list[_Made], form: str) -> None:
+    from generator.doctor.words import plain
     from generator.injection import explain
     from generator.yaml import block
 
     if form == "json":
-        print_data(_data(made), "json")
+        sys.stdout.write(ascii_json(_data(made)) + "\n")
         return
     shown = [one for one in made if not one.injection.refused]
     for number, (maker, document, pod, injection) in enumerate(shown):
         head = [f"{maker}, {document.locate()}", *explain(injection)]
         sys.stdout.write("---\n" if number else "")
-        sys.stdout.writelines(f"# {_plain(line)}\n" for line in head)
+        sys.stdout.writelines(f"# {plain(line)}\n" for line in head)
         sys.stdout.write(block(pod) + "\n")
 
 
@@ -180,11 +181,14 @@ def _tell_refused(made: list[_Made]) -> int:
     for one in refused:
         for sentence in one.injection.refused:
             told = f"{one.maker}: the webhook refuses the pod: {sentence}"
-            say(_plain(f"error: {Problem(told, one.document.locate())}"))
+            _say_problem("error", Problem(told, one.document.locate()))
     return 1 if refused else 0
 
 
-def _plain(text: str) -> str:
+def _say_problem(kind: str, problem: Problem) -> None:
     from generator.doctor.words import plain
 
-    return "\n".join(plain(line) for line in text.split("\n"))
+    place = f"{problem.location}: " if problem.location else ""
+    say(plain(f"{kind}: {place}{problem.message}"))
+    if problem.hint:
+        say(f"    hint: {plain(problem.hint)}")

@@ -125,7 +125,14 @@ def _standard_input() -> str:
         raise InputError(Problem("the input is not UTF-8 text", Location("<stdin>", line))) from error
 
 
-# ------------------------------------------------------------------------------------------------------- terminals
+# -------------------------------------------------------------------------------------------------------- printing
+
+
+def ascii_json(data: object) -> str:
+    """Print data as JSON in ASCII alone: what foreign files hold must not steer a terminal."""
+    import json
+
+    return json.dumps(data, indent=2)
 
 
 def width() -> int:

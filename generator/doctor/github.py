@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.doctor.report import Report, file_name
+from generator.doctor.report import Report, file_name, resource_of
 from generator.doctor.rule import Finding, Severity
 from generator.doctor.words import first_sentences, plain
 from generator.errors import Location, Problem
@@ -22,7 +22,7 @@ def github_lines(report: Report) -> Iterator[str]:
 
 
 def _message(finding: Finding) -> str:
-    lines = [f"{finding.resource}: {finding.found}" if finding.resource else finding.found]
+    lines = [f"{resource}: {finding.found}" if (resource := resource_of(finding)) else finding.found]
     lines.append(first_sentences(finding.rule.why))
     if finding.fix:
         lines.append(f"Fix: {finding.fix.says}")

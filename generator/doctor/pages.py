@@ -1,4 +1,4 @@
-"""The pages of rules: ``sidecert doctor --explain`` and docs/rules.md (``python -m generator.doctor.pages`` prints it)."""
+"""The pages of rules: for ``--explain``, and for docs/rules.md, which ``python -m generator.doctor.pages`` prints."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _index(rules: list[Rule]) -> Iterator[str]:
         ]
         if rows:
             yield f"**{title}**"
-            yield "\n".join(["| rule | severity | |", "|---|---|---|", *rows])
+            yield "\n".join(["| rule | severity | what goes wrong |", "|---|---|---|", *rows])
 
 
 def _markdown(block: Block) -> str:

@@ -77,6 +77,11 @@ def is_fixable(finding: Finding) -> bool:
     return finding.fix is not None and bool(finding.fix.edits)
 
 
+def resource_of(finding: Finding) -> str:
+    """Name the resource concerned; "" where there is none but the file, as with charts' values."""
+    return "" if finding.resource == finding.location.file else finding.resource
+
+
 class Repair(NamedTuple):
     """What to do about some findings: words, and YAML, "" where words have to do."""
 
@@ -162,7 +167,7 @@ def _finding_data(finding: Finding, fingerprint: str) -> dict[str, Any]:
         "stage": rule.stage,
         "title": rule.title,
         "location": {"file": file_name(place.file), "line": place.line, "column": place.column},
-        "resource": finding.resource,
+        "resource": resource_of(finding),
         "path": dotted(whole_path(finding)),
         "found": finding.found,
         "why": rule.why,

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from generator import __version__
-from generator.doctor.report import Report, file_name, fingerprints, is_fixable
+from generator.doctor.report import Report, file_name, fingerprints, is_fixable, resource_of
 from generator.doctor.rule import STAGES, Finding, Rule, Severity
 from generator.errors import Location, Problem
 
@@ -63,8 +63,8 @@ def _result(finding: Finding, position: int, fingerprint: str) -> dict[str, Any]
         text += f" Fix: {fix.says}."
         markdown = f"{text}\n\n```yaml\n{fix.text}\n```" if fix.text else text
     location: dict[str, Any] = {"physicalLocation": _physical(finding.location)}
-    if finding.resource:
-        location["logicalLocations"] = [{"fullyQualifiedName": finding.resource, "kind": "resource"}]
+    if resource := resource_of(finding):
+        location["logicalLocations"] = [{"fullyQualifiedName": resource, "kind": "resource"}]
     return {
         "ruleId": finding.rule.id,
         "ruleIndex": position,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from generator.doctor.report import Group, Repair, Report, groups, is_fixable, repairs, summary
+from generator.doctor.report import Group, Repair, Report, groups, is_fixable, repairs, resource_of, summary
 from generator.doctor.rule import STAGES, Finding
 from generator.doctor.words import first_sentences, plain, wrapped
 from generator.errors import Problem
@@ -63,7 +63,7 @@ def _group_lines(number: int, group: Group, shown: dict[str, int], width: int, s
     for finding in places:
         yield from _place_lines(finding, indent, width, style)
     if len(group.findings) > PLACES:
-        yield from wrapped(f"and {len(group.findings) - PLACES} more: -o json tells all", width, indent)
+        yield from wrapped(f"and {len(group.findings) - PLACES} more: -q lists them all", width, indent)
     yield from _labelled("why", first_sentences(rule.why), indent, width)
     if rule.since:
         yield from _labelled("since", rule.since, indent, width)
@@ -81,7 +81,7 @@ def _labelled(label: str, text: str, indent: str, width: int) -> list[str]:
 
 def _place_lines(finding: Finding, indent: str, width: int, style: Style) -> Iterator[str]:
     place = plain(str(finding.location))
-    resource = plain(finding.resource) if finding.resource != finding.location.file else ""
+    resource = plain(resource_of(finding))
     if resource and len(indent + place + resource) + 2 <= width:
         yield f"{indent}{style(place, 'place')}  {resource}"
     else:

@@ -35,11 +35,22 @@ def paragraphs(markdown: str) -> Iterator[str]:
 
 
 def first_sentences(markdown: str, most: int = 240) -> str:
-    """Give the first sentence of a Markdown text, and the second one where both have no more letters than ``most``."""
+    """Give the first sentences of a Markdown text: one that says something, and the next where it still fits.
+
+    ``most`` is the number of letters that two sentences may have.
+    """
     first = next(paragraphs(markdown), "")
     sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z`\"(0-9])", first)
-    short = " ".join(sentences[:2])
-    return short if len(short) <= most else sentences[0]
+    short = sentences[0]
+    for number, sentence in enumerate(sentences[1:]):
+        if len(short) > _TELLING and (number > 0 or len(short) + len(sentence) >= most):
+            break
+        short = f"{short} {sentence}"
+    return short
+
+
+#: A sentence of no more letters than this says too little alone ("Istio reads the pod.").
+_TELLING = 60
 
 
 def counted(number: int, noun: str) -> str:
