@@ -15,6 +15,7 @@ from generator.yaml import block
 
 INJECT = "sidecar.istio.io/inject"
 CONFIG = "proxy.istio.io/config"
+HOLD = "holdApplicationUntilProxyStarts"
 USER_VOLUME_MOUNT = "sidecar.istio.io/userVolumeMount"
 NOTHING_INTERCEPTED = {
     "traffic.sidecar.istio.io/includeInboundPorts": "",
@@ -38,10 +39,12 @@ class Pattern(NamedTuple):
         "prometheus.istio.io/merge-metrics": "false",
     }
     #: Of ``proxy.istio.io/config``, but for where the certificates go.
-    config: Mapping[str, Any] = {"holdApplicationUntilProxyStarts": True}
+    config: Mapping[str, Any] = {HOLD: True}
     directory: str = "/etc/istio-output-certs"
     mount_path: str = "/etc/prom-certs"
     volume: str = "istio-workload-certs"
+    #: The volume's size limit; "" for none.
+    size_limit: str = ""
     #: Containers laid over the injected ones (a certificate-only proxy's).
     containers: tuple[Mapping[str, Any], ...] = ()
 
@@ -160,15 +163,18 @@ class _Work:
         place = ("metadata", "annotations", CONFIG)
         path = self.pod.where(*place)
         inner = self.pod.document.embedded(path)
-        wanted = {**self.pattern.config, "proxyMetadata": {"OUTPUT_CERTS": self.directory()}}
+        config = {key: value for key, value in self.pattern.config.items() if key != "proxyMetadata"}
+        metadata = {"OUTPUT_CERTS": self.directory(), **self.pattern.config.get("proxyMetadata", {})}
         if inner is None:
-            yield self.pod.set(place, block(wanted, sort_keys=False) + "\n")
+            yield self.pod.set(place, block({**config, "proxyMetadata": metadata}, sort_keys=False) + "\n")
             return
-        for key, value in self.pattern.config.items():
-            if key not in inner.tree:
+        for key, value in config.items():
+            if key not in inner.tree and not (key == HOLD and inner.get("proxyMetadata", "DISABLE_ENVOY") is not None):
                 yield Edit(inner, (key,), value)
-        if inner.get("proxyMetadata", "OUTPUT_CERTS") != self.directory():
-            yield Edit(inner, ("proxyMetadata", "OUTPUT_CERTS"), self.directory())
+        for key, value in metadata.items():
+            found = inner.get("proxyMetadata", key)
+            if found is None or (key == "OUTPUT_CERTS" and found != value):
+                yield Edit(inner, ("proxyMetadata", key), value)
 
     def mount_annotation_edits(self, volume: str) -> Iterator[Edit]:
         """Have the volume mounted in the proxy, where the agent writes."""
@@ -246,7 +252,8 @@ class _Work:
         for secret in reversed(removed):
             yield Edit(self.pod.document, secret.path, REMOVE)
         volume = self.volumes.get(name)
-        memory = {"emptyDir": {"medium": "Memory"}}
+        limit = {"sizeLimit": self.pattern.size_limit} if self.pattern.size_limit else {}
+        memory = {"emptyDir": {"medium": "Memory", **limit}}
         if volume is None or volume.path is None:
             yield self.pod.append(("spec", "volumes"), {"name": name, **memory})
         elif not volume.is_empty_dir:
