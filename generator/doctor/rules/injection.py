@@ -90,18 +90,22 @@ def injection_off(setup: Setup) -> Iterator[Found]:
         if off is not None and _says_yes(scraper):
             continue  # which `inject-label-beats-annotation` tells
         found = f"no proxy is injected: {injection.reason}"
-        if KEY in scraper.pod.labels:
-            place, fix = label(scraper, KEY), Fix("ask for injection by the label", _to_label(scraper))
-            if off == "true":
-                fix = Fix("let the namespace and the annotation allow it, or run Prometheus elsewhere")
-        elif KEY in scraper.pod.annotations:
-            place, fix = annotation(scraper, KEY), Fix("ask for injection by the label", _to_label(scraper))
-        elif scraper.pod.get("spec", "hostNetwork") is True:
-            place = scraper.pod.where("spec", "hostNetwork")
-            fix = Fix("run Prometheus in the pod's own network, or without Istio's certificates")
-        else:
-            place, fix = scraper.pod.where("metadata"), Fix("run Prometheus in a namespace that allows injection")
+        place, fix = _why_off(scraper)
         yield Found(scraper.document, existing(scraper.document, place), found, fix)
+
+
+def _why_off(scraper: Scraper) -> tuple[ValuePath, Fix]:
+    """Say where the manifest keeps the proxy away, and what to do."""
+    if scraper.pod.get("spec", "hostNetwork") is True:
+        fix = Fix("run Prometheus in the pod's own network, or without Istio's certificates")
+        return scraper.pod.where("spec", "hostNetwork"), fix
+    asks = Fix("ask for injection by the label", _to_label(scraper))
+    if scraper.pod.labels.get(KEY, "true") != "true":
+        return label(scraper, KEY), asks
+    if not _says_yes(scraper) and KEY in scraper.pod.annotations:
+        edits = (annotate(scraper, KEY, REMOVE), *asks.edits[:1])
+        return annotation(scraper, KEY), Fix("ask for injection by the label", edits if asks.edits else ())
+    return scraper.pod.where("metadata"), Fix("run Prometheus in a namespace that allows injection")
 
 
 def _not_labelled(setup: Setup, scraper: Scraper) -> Iterator[Found]:
