@@ -1,0 +1,15 @@
+"""Makes doctor's fixes in the files that they are about; every other byte stays.
+
+sources    the files that a user names, as texts; folders, but nothing that kustomize or Helm has to build
+applying   the edits of one fix, made in texts
+comments   comments that say why a value is there
+choosing   which fixes can be made together
+rounds     fix after fix until doctor has no more: what was made, and what is left
+diffing    what changed, as a unified diff; where a line of the result stands in the file as it is
+writing    replaces files, all of them or none
+"""
+
+from generator.migrate.rounds import Made, Migration, Refused, migrate
+from generator.migrate.sources import Source, Sources, open_sources, text_source
+
+__all__ = ["Made", "Migration", "Refused", "Source", "Sources", "migrate", "open_sources", "text_source"]

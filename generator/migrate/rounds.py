@@ -1,0 +1,159 @@
+"""Fix after fix until doctor has no more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from generator.doctor import Diagnosis, Finding, examine
+from generator.doctor.report import whole_path
+from generator.doctor.rule import Severity
+from generator.errors import InputError, Problem, ValuePath
+from generator.intake import Intake, read_texts
+from generator.migrate.applying import Texts
+from generator.migrate.choosing import together
+from generator.migrate.sources import Source
+from generator.monitoring import Settings, Setup, assemble
+
+# There are nine stages, and few rules in each; a setup that takes more rounds than this goes in a circle.
+_MOST_ROUNDS = 50
+# How often one finding is fixed: a later fix may undo an earlier one, but not for ever.
+_MOST_TIMES = 2
+
+_Key = tuple[str, str, ValuePath, str]
+
+
+class Made(NamedTuple):
+    """A fix that was made: the rule's id, the file, the resource, what was done."""
+
+    rule: str
+    severity: Severity
+    file: str
+    resource: str
+    says: str
+
+
+class Refused(NamedTuple):
+    """A finding whose fix can't be made in the file, and why."""
+
+    finding: Finding
+    problem: Problem
+
+
+class Migration(NamedTuple):
+    """What became of some texts.
+
+    ``texts`` are all of them by name, ``made`` the fixes in order, ``left`` the errors and warnings that are still
+    found, in the order in which to fix them, ``refused`` the fixes that the texts have no place for. ``unread`` tells
+    of what was left out, ``unjudged`` of what would need other files.
+    """
+
+    texts: Mapping[str, str]
+    made: tuple[Made, ...]
+    left: tuple[Finding, ...]
+    refused: tuple[Refused, ...]
+    unread: tuple[Problem, ...]
+    unjudged: tuple[Problem, ...]
+
+    def has_errors(self) -> bool:
+        """Whether an error is left."""
+        return any(finding.severity == "error" for finding in self.left)
+
+
+def migrate(sources: Sequence[Source], settings: Settings, rules: Iterable[str] | None = None) -> Migration:
+    """Make the fixes of all errors and warnings that have edits, until none is found, each in the files' texts.
+
+    ``rules`` are the ids of the rules to ask; None stands for all. What doctor tells as information is left alone.
+
+    Raises:
+        InputError: a text is no YAML or JSON.
+    """
+    work = _Work(sources, settings, None if rules is None else list(rules))
+    for _ in range(_MOST_ROUNDS):
+        if not work.round():
+            break
+    return work.result()
+
+
+class _Work:
+    """The texts between two rounds."""
+
+    def __init__(self, sources: Sequence[Source], settings: Settings, rules: list[str] | None) -> None:
+        self.sources = sources
+        self.settings = settings
+        self.rules = rules
+        self.texts = {source.name: source.text for source in sources}
+        self.made: list[Made] = []
+        self.refused: dict[_Key, Problem] = {}
+        self.times: Counter[_Key] = Counter()
+        self.seen: set[int] = set()
+        self.read: dict[str, tuple[str, Intake]] = {}
+        self.setup, self.diagnosis = self.examined()
+
+    def examined(self) -> tuple[Setup, Diagnosis]:
+        """Read what has changed, and ask the rules."""
+        problems: list[Problem] = []
+        for source in self.sources:
+            text = self.texts[source.name]
+            if self.read.get(source.name, ("", None))[0] == text and source.name in self.read:
+                continue
+            try:
+                self.read[source.name] = text, read_texts([(text, source.name, source.path)])
+            except InputError as error:
+                problems += error.problems
+        if problems:
+            raise InputError(problems)
+        intakes = [intake for _, intake in self.read.values()]
+        manifests = [document for intake in intakes for document in intake.manifests]
+        values = [document for intake in intakes for document in intake.values]
+        setup = assemble(manifests, values, self.settings)
+        return setup, examine(setup, self.rules)
+
+    def round(self) -> bool:
+        """Make the fixes that can be made together; say whether anything has changed."""
+        before = dict(self.texts)
+        self.seen.add(hash(tuple(self.texts.values())))
+        chosen = together([finding for finding in self.findings() if self.is_open(finding)])
+        texts, made = Texts(self.texts), list[Made]()
+        for finding, edits in chosen:
+            self.times[_key(finding)] += 1
+            try:
+                texts = texts.apply(edits)
+            except InputError as error:
+                self.refused[_key(finding)] = error.problems[0]
+                continue
+            says = finding.fix.says if finding.fix else ""
+            made.append(Made(finding.rule.id, finding.severity, finding.location.file, finding.resource, says))
+        if not chosen:
+            return False
+        if texts.files == before or hash(tuple(texts.files.values())) in self.seen:
+            return any(self.is_open(finding) for finding in self.findings())
+        self.texts = texts.files
+        self.made += made
+        self.setup, self.diagnosis = self.examined()
+        return True
+
+    def findings(self) -> list[Finding]:
+        """The errors and warnings of the texts as they are, in the order in which to fix them."""
+        return [finding for finding in self.diagnosis.findings if finding.severity != "info"]
+
+    def is_open(self, finding: Finding) -> bool:
+        """Whether a fix can be tried."""
+        key = _key(finding)
+        edits = finding.fix.edits if finding.fix else ()
+        return bool(edits) and key not in self.refused and self.times[key] < _MOST_TIMES
+
+    def result(self) -> Migration:
+        """Say what has come of it."""
+        left = tuple(self.findings())
+        refused = [Refused(one, self.refused[_key(one)]) for one in left if _key(one) in self.refused]
+        intakes = [intake for _, intake in self.read.values()]
+        unread = [problem for intake in intakes for problem in (*intake.unrendered, *intake.left_out)]
+        texts = dict(self.texts)
+        return Migration(texts, tuple(self.made), left, tuple(refused), tuple(unread), self.diagnosis.unjudged)
+
+
+def _key(finding: Finding) -> _Key:
+    """What tells a finding from others in the texts of other rounds."""
+    return finding.rule.id, finding.location.file, whole_path(finding), f"{finding.resource}: {finding.found}"
