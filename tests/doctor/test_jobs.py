@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -545,16 +544,4 @@ def test_relabelling_does_what_prometheus_does(rules: list[dict[str, Any]], merg
 
 def test_an_expression_that_python_cannot_read_matches_nothing():
     text = relabelled(rule_of("keep", f"{_IO}port", r"\pN+"))
-    assert mine(text) == []
-
-
-# ------------------------------------------------------------------------------------------------------ our output
-
-OUTPUT = Path(__file__).parents[2] / "output" / "manifests"
-
-
-@pytest.mark.parametrize("folder", sorted({str(path.parent.relative_to(OUTPUT)) for path in OUTPUT.rglob("*.yaml")}))
-def test_our_own_output_has_no_fault_here(folder):
-    files = sorted((OUTPUT / folder).glob("*.yaml"))
-    text = "---\n".join(file.read_text() for file in files if file.name != "kustomization.yaml")
     assert mine(text) == []

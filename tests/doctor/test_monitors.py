@@ -154,6 +154,14 @@ def test_verification_that_the_class_leaves_on_is_told_of_the_class_once():
     assert mine(repaired(text, found)) == []
 
 
+def test_files_of_ones_own_beside_a_default_class_need_skip_verify_too():
+    text = but(BY_FILES, ("  - name: istio-mtls\n", "  - name: istio-mtls\n    default: true\n"))
+    start = text.rindex("      insecureSkipVerify: true\n")
+    text = text[:start] + text[start:].replace("      insecureSkipVerify: true\n", "")
+    assert mine(text) == ["skip-verify-missing", "scrape-class-default"]
+    assert mine(repaired(text, only(text, "skip-verify-missing"))) == ["scrape-class-default"]
+
+
 def test_a_class_that_lacks_the_key_is_told_unless_the_monitor_brings_it():
     text = but(OPERATOR, ("      keyFile: /etc/prom-certs/key.pem\n", ""))
     assert only(text, "certificate-without-key").resource == "Prometheus monitoring/main"

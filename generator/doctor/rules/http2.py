@@ -115,7 +115,7 @@ def http2_variable(setup: Setup) -> Iterator[Found]:
             if variable.get("name") != _VARIABLE or not variable.get("value"):
                 continue
             over = [one for one in mtls_of_jobs(setup) if one.scraper is scraper and one.scrape.scheme == "https"]
-            open_ones = [one.scrape for one in over if one.scrape.http2]
+            open_ones = [one.scrape for one in over if one.scrape.http2 and one.scrape.spelling.http2]
             edits = (scraper.pod.set(path, REMOVE), *map(_off, open_ones))
             says = f"{_VARIABLE} is set" + (f"; {len(open_ones)} jobs rely on it" if len(open_ones) > 1 else "")
             fix = Fix("take it out, and set enable_http2: false in each job over https", edits)

@@ -52,7 +52,7 @@ def found_at(scrape: Scrape, path: tuple[str | int, ...], says: str, fix: Fix | 
 )
 def skip_verify_missing(setup: Setup) -> Iterator[Found]:
     """Look at each tls_config that is written out: those of jobs, of monitors that stand alone, of classes."""
-    alone = [found.scrape for found in mtls_of_jobs(setup) if found.by is None or own_tls(found.scrape) is None]
+    alone = [found.scrape for found in mtls_of_jobs(setup) if found.by is None or not found.named]
     written = [scrape for scrape in alone if own_tls(scrape) is not None]
     for scrape in [*written, *istio_classes(setup)]:
         tls, names = scrape.tls, scrape.spelling

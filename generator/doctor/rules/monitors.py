@@ -237,6 +237,8 @@ def shared_class(setup: Setup, scrape: Scrape) -> str:
 
     Where the monitor names a class, no other one will do.
     """
+    if not scrape.spelling.scrape_class:
+        return ""
     defined = [{one.name for one in istio_classes(setup, scraper)} for scraper in setup.selected_by(scrape)]
     names = sorted(set.intersection(*defined)) if defined else []
     if scrape.scrape_class:
@@ -248,7 +250,7 @@ def _by_class(setup: Setup, scrape: Scrape) -> Fix:
     """Say how to have certificates from a class instead of a monitor's files."""
     scrapers, name = setup.selected_by(scrape), shared_class(setup, scrape)
     if not name:
-        resource = scrapers[0] if scrapers else None
+        resource = next(iter(scrapers), None)
         shown = _class_yaml(setup, resource, "istio-mtls") if resource else ""
         says = "define a scrape class in the Prometheus resource, and name it: scrapeClass: istio-mtls"
         return Fix(says, yaml=shown or "scrapeClass: istio-mtls")
