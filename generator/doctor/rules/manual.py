@@ -30,7 +30,7 @@ _GONE: Mapping[str, Version] = {
     "trust-domain": (1, 8),
 }
 _DEFAULT_DISCOVERY = "istiod.istio-system.svc:15012"
-_PILOT = re.compile(r"\bistio-pilot(?P<rest>[\w.-]*)(:\d+)?")
+_PILOT = re.compile(r"(?<![\w.-])istio-pilot(?P<rest>\.[\w.-]*)?(:\d+)?(?![\w-])", re.ASCII)
 _FIELDS = {
     "POD_NAME": "metadata.name",
     "POD_NAMESPACE": "metadata.namespace",
@@ -148,7 +148,7 @@ def dead_host(setup: Setup) -> Iterator[Found]:
 
 
 def _today(text: str) -> str:
-    return _PILOT.sub(lambda found: f"istiod{found['rest']}:15012", text)
+    return _PILOT.sub(lambda found: f"istiod{found['rest'] or ''}:15012", text)
 
 
 @rule(
@@ -180,7 +180,7 @@ def manual_proxy_incomplete(setup: Setup) -> Iterator[Found]:
                 missing.append(f"a mount at {directory}")
                 edits += _mounted(scraper, path, volume, directory, source)
         if missing:
-            found = f"{PROXY} has no {', no '.join(missing)}"
+            found = f"{PROXY} lacks {', '.join(missing)}"
             place = existing(scraper.document, scraper.pod.where(*path))
             yield Found(scraper.document, place, found, Fix("give it what injection would", tuple(edits)))
 

@@ -1,0 +1,240 @@
+"""A proxy that the manifest spells out itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from generator.doctor.rules.examples import PLAIN, but
+from generator.doctor.rules.spoiling import BY_HAND, MANUAL
+from tests.doctor.helpers import diagnose, ids, only, repaired
+
+ARGS = "args: [proxy, sidecar, --domain, $(POD_NAMESPACE).svc.cluster.local]"
+TOKEN = "        - {name: istio-token, mountPath: /var/run/secrets/tokens}\n"
+ROOT = "        - {name: istiod-ca-cert, mountPath: /var/run/secrets/istio}\n"
+IMAGE = "registry.istio.io/release/proxyv2:1.30.3"
+LABEL = '        sidecar.istio.io/inject: "false"\n'
+
+
+def with_args(*args: str, text: str = MANUAL) -> str:
+    lines = "".join(f"        - {arg}\n" for arg in ("proxy", "sidecar", *args))
+    return but(text, (f"        {ARGS}\n", f"        args:\n{lines}"))
+
+
+def errors(text: str, **settings: Any) -> list[str]:
+    return [one.rule.id for one in diagnose(text, **settings) if one.severity == "error"]
+
+
+def test_a_whole_proxy_by_hand_is_fine():
+    assert ids(MANUAL) == []
+
+
+def test_flags_that_are_gone_go_with_their_values():
+    text = with_args(
+        "--domain",
+        "x",
+        "--discoveryAddress",
+        "istio-pilot.istio-system:15012",
+        "--drainDuration=45s",
+        "--statusPort",
+        "'15020'",
+    )
+    finding = only(text, "dead-agent-flag")
+    assert finding.found == "pilot-agent 1.30.3 doesn't know --discoveryAddress, --drainDuration, --statusPort"
+    assert finding.path[-2:] == ("args", 4)
+    after = repaired(text, finding)
+    assert ids(after) == []
+    assert "--domain" in after
+    assert "15020" not in after
+    assert "istio-pilot" not in after
+
+
+def test_an_address_and_a_trust_domain_of_ones_own_are_kept_as_variables():
+    text = with_args("--discoveryAddress=istiod-canary.istio-system.svc:15012", "--trust-domain", "example.org")
+    after = repaired(text, only(text, "dead-agent-flag"))
+    assert '"discoveryAddress": "istiod-canary.istio-system.svc:15012"' in after
+    assert "value: example.org" in after
+
+
+@pytest.mark.parametrize(
+    "flag", ["--domain=x", "--proxyLogLevel=warning", "--serviceCluster=prometheus", "--concurrency", "--stsPort=0"]
+)
+def test_flags_that_the_agent_knows_are_fine(flag):
+    assert ids(with_args(flag)) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "flag", "dead"),
+    [
+        ("docker.io/istio/proxyv2:1.5.1", "--discoveryAddress=a:1", False),
+        ("docker.io/istio/proxyv2:1.6.0", "--discoveryAddress=a:1", True),
+        ("docker.io/istio/proxyv2:1.7.9", "--trust-domain=a", False),
+        ("docker.io/istio/proxyv2:1.8.0", "--trust-domain=a", True),
+        ("docker.io/istio/proxyv2:latest", "--trust-domain=a", True),
+    ],
+)
+def test_the_proxys_own_version_decides_which_flags_are_gone(image, flag, dead):
+    assert ("dead-agent-flag" in ids(but(with_args(flag), (IMAGE, image)))) == dead
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("istio-pilot.istio-system.svc:15012", "istiod.istio-system.svc:15012"),
+        ("istio-pilot.istio-system:15010", "istiod.istio-system:15012"),
+        ("istio-pilot.mesh.svc.cluster.local:15011", "istiod.mesh.svc.cluster.local:15012"),
+    ],
+)
+def test_the_control_planes_old_name_is_replaced(old, new):
+    text = but(MANUAL, ("istiod.istio-system.svc:15012", old))
+    finding = only(text, "dead-host")
+    assert finding.found == f"CA_ADDR is {old}"
+    assert f"value: {new}" in repaired(text, finding)
+
+
+def test_the_old_name_in_an_injected_proxys_configuration_is_replaced_too():
+    hold = "          holdApplicationUntilProxyStarts: true\n"
+    text = but(PLAIN, (hold, f"{hold}          discoveryAddress: istio-pilot.istio-system:15011\n"))
+    assert ids(repaired(text, only(text, "dead-host"))) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["istiod.istio-system.svc:15012", "istiod-canary.istio-system.svc:15012", "my-istio-pilots:1"]
+)
+def test_other_control_planes_are_fine(address):
+    assert ids(but(MANUAL, ("istiod.istio-system.svc:15012", address))) == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "says"),
+    [
+        (TOKEN, "a mount at /var/run/secrets/tokens"),
+        (ROOT, "a mount at /var/run/secrets/istio"),
+        ("        - name: POD_NAME\n          valueFrom: {fieldRef: {fieldPath: metadata.name}}\n", "POD_NAME"),
+        (
+            "        - name: SERVICE_ACCOUNT\n          valueFrom: {fieldRef: {fieldPath: spec.serviceAccountName}}\n",
+            "SERVICE_ACCOUNT",
+        ),
+    ],
+)
+def test_what_the_agent_needs_for_a_certificate_is_added(gone, says):
+    text = but(MANUAL, (gone, ""))
+    finding = only(text, "manual-proxy-incomplete")
+    assert finding.found == f"istio-proxy lacks {says}"
+    assert ids(repaired(text, finding)) == []
+
+
+def test_volumes_that_are_missing_too_come_with_their_mounts():
+    volume = MANUAL[
+        MANUAL.index("      - name: istio-token\n        projected") : MANUAL.index(
+            "      - name: config\n        configMap"
+        )
+    ]
+    text = but(MANUAL, (TOKEN, ""), (volume, ""))
+    after = repaired(text, only(text, "manual-proxy-incomplete"))
+    assert ids(after) == []
+    assert "audience: istio-ca" in after
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (TOKEN, "        - {name: istio-token, mountPath: /var/run/secrets}\n"),
+        ("PILOT_CERT_PROVIDER, value: istiod", "PILOT_CERT_PROVIDER, value: kubernetes"),
+    ],
+)
+def test_other_ways_to_the_same_are_fine(change):
+    text = but(MANUAL, change)
+    assert "manual-proxy-incomplete" not in ids(text if change[0] == TOKEN else but(text, (ROOT, "")))
+
+
+def test_another_certificate_authority_needs_other_things():
+    text = but(
+        MANUAL,
+        (TOKEN, ""),
+        ("        - {name: CA_ADDR", "        - {name: CA_PROVIDER, value: GoogleCA}\n        - {name: CA_ADDR"),
+    )
+    assert ids(text) == []
+
+
+def test_a_read_only_root_needs_a_directory_for_the_socket():
+    secured = "        securityContext: {readOnlyRootFilesystem: true}\n        env:\n        - {name: OUTPUT_CERTS"
+    text = but(MANUAL, ("        env:\n        - {name: OUTPUT_CERTS", secured))
+    finding = only(text, "manual-proxy-incomplete")
+    assert finding.found == "istio-proxy lacks a mount at /etc/istio/proxy"
+    assert ids(repaired(text, finding)) == []
+
+
+def test_injection_beside_a_proxy_by_hand_has_to_be_off():
+    text = but(MANUAL, (LABEL, ""))
+    finding = only(text, "manual-proxy-injected")
+    assert finding.severity == "warning"
+    assert ids(repaired(text, finding)) == []
+    assert "manual-proxy-injected" in ids(MANUAL.replace(LABEL, LABEL.replace("false", "true")))
+
+
+def test_a_disabled_namespace_or_the_annotation_switch_it_off_as_well():
+    text = but(MANUAL, (LABEL, ""))
+    disabled = (
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: monitoring\n  labels:\n    istio-injection: disabled\n"
+    )
+    assert ids(f"{disabled}---\n{text}") == []
+    annotated = but(
+        text, ("    spec:\n      serviceAccountName", f"      annotations:\n{LABEL}    spec:\n      serviceAccountName")
+    )
+    assert ids(annotated) == []
+
+
+def test_what_is_laid_over_the_injected_proxy_is_not_a_proxy_by_hand():
+    overlay = "      - name: istio-proxy\n        image: example.com/proxyv2:1.30.3\n        resources: {}\n"
+    text = but(PLAIN, ("      containers:\n", f"      containers:\n{overlay}"))
+    assert ids(text) == []
+
+
+def test_a_native_sidecar_by_hand_is_fine():
+    native = BY_HAND.replace("        lifecycle:\n", "        restartPolicy: Always\n        lifecycle:\n")
+    text = but(MANUAL, (f"      containers:\n{BY_HAND}", f"      initContainers:\n{native}      containers:\n"))
+    assert ids(text) == []
+    assert "kubernetes-too-old" in ids(text, kubernetes=(1, 28), kubernetes_given=True)
+    assert "kubernetes-too-old" not in ids(text, kubernetes=(1, 29), kubernetes_given=True)
+
+
+def test_a_proxy_that_starts_later_does_not_make_prometheus_wait():
+    text = but(MANUAL, (BY_HAND, ""), ("      volumes:\n", f"{BY_HAND}      volumes:\n"))
+    assert ids(text) == ["start-order"]
+    assert ids(
+        MANUAL[: MANUAL.index("        lifecycle:")] + MANUAL[MANUAL.index("        env:\n        - {name: OUT") :]
+    ) == ["start-order"]
+
+
+@pytest.mark.parametrize(
+    ("image", "given", "found"),
+    [
+        ("proxyv2", None, True),
+        ("gcr.io/istio/proxyv2:latest", None, True),
+        ("registry:5000/proxyv2", None, True),
+        ("proxyv2:1.30.3-distroless", None, False),
+        ("proxyv2@sha256:00", None, False),
+        ("proxyv2:1.31.0", None, False),
+        ("proxyv2:1.31.0", (1, 30, 3), True),
+        ("proxyv2:1.29.0", (1, 30, 3), False),
+        ("proxyv2:1.30.9", (1, 30, 3), False),
+    ],
+)
+def test_a_proxy_is_of_a_known_version_and_not_newer_than_the_control_plane(image, given, found):
+    settings: dict[str, Any] = {"istio": given, "istio_given": True} if given else {}
+    assert ("proxy-image-version" in ids(but(MANUAL, (IMAGE, image)), **settings)) == found
+
+
+def test_probes_on_envoys_port_without_envoy_are_moved():
+    probe = "        readinessProbe: {httpGet: {path: /healthz/ready, port: 15021}}\n        env:\n"
+    text = but(
+        MANUAL,
+        (
+            "        env:\n        - {name: OUT",
+            f"{probe}        - {{name: DISABLE_ENVOY, value: 'true'}}\n        - {{name: OUT",
+        ),
+    )
+    assert errors(text) == ["probes-without-envoy"]
+    assert errors(repaired(text, only(text, "probes-without-envoy"))) == []
