@@ -28,7 +28,8 @@ def _complete_rule(_context: click.Context, _parameter: click.Parameter, typed: 
     return [CompletionItem(f"{before}{comma}{rule.id}") for rule in _rules() if rule.id.startswith(last)]
 
 
-_RULES: dict[str, Any] = {"metavar": "RULE,...", "multiple": True, "shell_complete": _complete_rule}
+#: What an option says that names rules, for `chosen_rules`.
+RULES_OPTION: dict[str, Any] = {"metavar": "RULE,...", "multiple": True, "shell_complete": _complete_rule}
 
 
 @click.command(
@@ -56,8 +57,8 @@ _RULES: dict[str, Any] = {"metavar": "RULE,...", "multiple": True, "shell_comple
 @files_argument
 @version_options
 @click.option("-o", "--format", "form", type=click.Choice(_FORMS), default="text", help="[default: text]")
-@click.option("--select", **_RULES, help="Only these rules; globs are taken too.")
-@click.option("--ignore", **_RULES, help="Not these rules.")
+@click.option("--select", **RULES_OPTION, help="Only these rules; globs are taken too.")
+@click.option("--ignore", **RULES_OPTION, help="Not these rules.")
 @click.option(
     "--fail-on",
     type=click.Choice(_THRESHOLDS),
@@ -94,7 +95,7 @@ def doctor(
         return 0
     if quiet and form != "text":
         raise click.UsageError(f"-q is for text, not for {form}")
-    rules = _chosen(select, ignore)
+    rules = chosen_rules(select, ignore)
     intake = read_files(files)
     from generator.doctor import examine
     from generator.doctor.report import Report
@@ -138,7 +139,7 @@ def _rules() -> list[Rule]:
     return ordered_rules()
 
 
-def _chosen(select: tuple[str, ...], ignore: tuple[str, ...]) -> list[Rule]:
+def chosen_rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> list[Rule]:
     """Give the rules to ask, in the order in which to fix what they find."""
     rules = _rules()
     ids = [rule.id for rule in rules]
