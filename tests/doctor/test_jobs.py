@@ -294,6 +294,11 @@ def test_a_merged_pod_must_not_ask_for_https(change, expected):
 
 # ------------------------------------------------------------------------------------------------------------ twice
 
+_SECURE = but(
+    BY_ANNOTATION.replace("prometheus_io_port", "prometheus_istio_io_secure_port"),
+    ("prometheus_io_scrape", "prometheus_istio_io_secure_port"),
+    ('regex: "true"', "regex: .+"),
+)
 _AGENT = """\
     - job_name: agents
       metrics_path: /stats/prometheus
@@ -344,6 +349,14 @@ def test_envoys_metrics_are_not_collected_beside_the_agents():
 
 def test_whether_the_annotation_says_15020_depends_on_the_mesh():
     assert [severity for severity, _ in doubles(SETUP + CONFIGURATION + _BY_PORT + _ENVOY)] == ["info"]
+
+
+@pytest.mark.parametrize("port", ["secure-port", "secure-envoy-port"])
+def test_metrics_over_a_secure_port_are_not_collected_in_cleartext_too(port):
+    secure = _SECURE.replace("secure_port", port.replace("-", "_"))
+    assert [severity for severity, _ in doubles(SETUP + secure + _AGENT)] == ["warning"]
+    less = rule_of("drop", f"__meta_kubernetes_pod_annotation_prometheus_istio_io_{port.replace('-', '_')}", ".+")
+    assert doubles(SETUP + secure + but(_AGENT, ("      relabel_configs:\n", f"      relabel_configs:\n{less}"))) == []
 
 
 @pytest.mark.parametrize(
@@ -409,11 +422,6 @@ def test_a_job_that_has_nothing_to_do_with_istio_may_be_for_ipv4():
 
 # ----------------------------------------------------------------------------------------------------- secure ports
 
-_SECURE = but(
-    BY_ANNOTATION.replace("prometheus_io_port", "prometheus_istio_io_secure_port"),
-    ("prometheus_io_scrape", "prometheus_istio_io_secure_port"),
-    ('regex: "true"', "regex: .+"),
-)
 _ENVOYS = _SECURE.replace("secure_port", "secure_envoy_port")
 _PATH_RULE = f"      - source_labels: [{_IO}path]\n        regex: (.+)\n        target_label: __metrics_path__\n"
 

@@ -87,6 +87,13 @@ def test_a_default_class_that_is_not_istios_is_nobodys_fault():
     assert mine(but(OPERATOR, ("  scrapeClasses:\n", f"  scrapeClasses:\n{own}"))) == []
 
 
+def test_two_default_classes_stop_the_operator():
+    both = "  scrapeClasses:\n  - name: a\n    default: true\n  - name: b\n    default: {second}\n"
+    found = only(but(OPERATOR, ("  scrapeClasses:\n", both.format(second="true"))), "scrape-class-two-defaults")
+    assert found.found == "the scrape classes a and b are both the default"
+    assert mine(but(OPERATOR, ("  scrapeClasses:\n", both.format(second="false")))) == []
+
+
 # ------------------------------------------------------------------------------------------------------------ classes
 
 

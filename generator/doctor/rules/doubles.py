@@ -21,13 +21,17 @@ class _Taken(NamedTuple):
     fixed: bool
 
 
-_SECURE = {"prometheus.istio.io/secure-port": "15092", "prometheus.istio.io/secure-envoy-port": "15091"}
+#: Pods to try: merged as they come, and with a secure port. Nobody but their owner gives a pod both.
+_PODS: tuple[Mapping[str, str], ...] = (
+    {},
+    {"prometheus.istio.io/secure-port": "15092"},
+    {"prometheus.istio.io/secure-envoy-port": "15091"},
+)
 #: Which ports serve the same metrics: merged ones hold Envoy's.
 _SAME = {
     frozenset(("15020", "15090")): "Envoy's metrics",
     frozenset(("15020", "15092")): "merged metrics",
     frozenset(("15090", "15091")): "Envoy's metrics",
-    frozenset(("15091", "15092")): "Envoy's metrics",
     frozenset(("15020", "15091")): "Envoy's metrics",
     frozenset(("15090", "15092")): "Envoy's metrics",
     frozenset(("15020",)): "merged metrics",
@@ -87,7 +91,7 @@ def double_scrape(setup: Setup) -> Iterator[Found]:
         mine = [one for one in setup.scrapes if one.scraper is None] if scraper is None else setup.scrapes_of(scraper)
         mine = [one for one in mine if (scraper is not None or one.kind == "job") and not _keeps_a_part(one)]
         told: set[tuple[int, int]] = set()
-        for one, other in (pair for more in ({}, _SECURE) for pair in _twice(mine, more)):
+        for one, other in (pair for more in _PODS for pair in _twice(mine, more)):
             key = (id(one.scrape), id(other.scrape))
             if key in told:
                 continue

@@ -117,6 +117,34 @@ def scrape_class_default(setup: Setup) -> Iterator[Found]:
 
 
 @rule(
+    "scrape-class-two-defaults",
+    title="Two scrape classes are the default one",
+    severity="error",
+    stage="selection",
+    why="""
+        The operator refuses a Prometheus resource with more than one default class: it stops reconciling, and what was
+        there before runs on unchanged.
+        """,
+    since="prometheus-operator 0.72.0",
+    sources=["prometheus-operator `pkg/prometheus/promcfg.go`", "prometheus-operator, Scrape classes"],
+    wrong=but(
+        OPERATOR,
+        (
+            "  scrapeClasses:\n",
+            "  scrapeClasses:\n  - name: plain\n    default: true\n  - name: other\n    default: true\n",
+        ),
+    ),
+)
+def scrape_class_two_defaults(setup: Setup) -> Iterator[Found]:
+    """Count the defaults of each scraper."""
+    for scraper in setup.scrapers:
+        defaults = [one for one in classes_of_scraper(setup, scraper) if one.tree.get("default") is True]
+        if len(defaults) > 1:
+            says = f"the scrape classes {' and '.join(one.name for one in defaults)} are both the default"
+            yield found_at(defaults[1], ("default",), says, Fix("leave one default, or better none"))
+
+
+@rule(
     "monitor-replaces-class-tls",
     title="A monitor's own tlsConfig keeps its class from switching verification off",
     severity="error",
