@@ -281,8 +281,11 @@ def _newer(scraper: Scraper) -> tuple[ValuePath, tuple[Edit, ...]]:
     image = scraper.pod.get(*scraper.container, "image")
     if image_version(image) is not None:
         name, _, _ = str(image).rpartition(":")
-        edits = () if "@" in str(image) else (scraper.pod.set((*scraper.container, "image"), f"{name}:{_PROMETHEUS}"),)
-        return existing(scraper.document, scraper.pod.where(*scraper.container, "image")), edits
+        where = scraper.pod.where(*scraper.container, "image")
+        # a chart's values have the tag for itself
+        new = _PROMETHEUS if where[-1:] == ("tag",) else f"{name}:{_PROMETHEUS}"
+        edits = () if "@" in str(image) else (scraper.pod.set((*scraper.container, "image"), new),)
+        return existing(scraper.document, where), edits
     if scraper.of_resource("version") is not None:
         path = (*(scraper.resource or ()), "version")
         return path, (Edit(scraper.document, path, _PROMETHEUS),)
