@@ -104,14 +104,14 @@ def read_files(files: Sequence[str]) -> Intake:
 
     if not files:
         raise click.UsageError("name files or folders, or - for standard input")
-    intake = read(files, _standard_input)
+    intake = read(files, read_standard_input)
     if not intake.manifests and not intake.values:
         nothing = Problem(f"there is no Kubernetes object and no values file in {', '.join(files)}")
         raise InputError((*intake.unrendered, *intake.left_out) or nothing)
     return intake
 
 
-def _standard_input() -> str:
+def read_standard_input() -> str:
     """Give what is piped in; as bytes, so that it means the same everywhere."""
     from generator.errors import InputError, Location, Problem
 

@@ -69,9 +69,9 @@ def print_differences(folder: OutputFolder, environments: int, *, quiet: bool) -
         if not quiet:
             say(f"{shown}/ is up to date: {count(environments, 'environment')}, {count(counts.unchanged, 'file')}")
         return
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colours = takes_colours()
     for line in folder.diff():
-        sys.stdout.write(_coloured(line) if coloured else line)
+        sys.stdout.write(coloured(line) if colours else line)
     sys.stdout.flush()
     if not quiet:
         stale = counts.written + counts.removed + counts.bookkeeping
@@ -104,7 +104,13 @@ def print_stages(stages: Stages, seconds: float) -> None:
     say(f"{'total':<8}{total:>9.3f}         in {seconds:.3f} seconds")
 
 
-def _coloured(line: str) -> str:
+def takes_colours() -> bool:
+    """Say whether standard output is a terminal that is to have colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def coloured(line: str) -> str:
+    """Give a line of a unified diff its colour."""
     colours = {"+": "green", "-": "red", "@": "cyan"}
     bold = line.startswith(("--- ", "+++ "))
     return click.style(line, bold=True) if bold else click.style(line, fg=colours.get(line[0]))

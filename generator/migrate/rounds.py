@@ -46,7 +46,7 @@ class Migration(NamedTuple):
 
     ``texts`` are all of them by name, ``made`` the fixes in order, ``left`` the errors and warnings that are still
     found, in the order in which to fix them, ``refused`` the fixes that the texts have no place for. ``unread`` tells
-    of what was left out, ``unjudged`` of what would need other files.
+    of what was left out, ``judged`` is the number of objects and values files that were not.
     """
 
     texts: Mapping[str, str]
@@ -54,7 +54,7 @@ class Migration(NamedTuple):
     left: tuple[Finding, ...]
     refused: tuple[Refused, ...]
     unread: tuple[Problem, ...]
-    unjudged: tuple[Problem, ...]
+    judged: int
 
     def has_errors(self) -> bool:
         """Whether an error is left."""
@@ -88,6 +88,7 @@ class _Work:
         self.refused: dict[_Key, Problem] = {}
         self.times: Counter[_Key] = Counter()
         self.seen: set[int] = set()
+        self.judged = 0
         self.read: dict[str, tuple[str, Intake]] = {}
         self.setup, self.diagnosis = self.examined()
 
@@ -107,6 +108,7 @@ class _Work:
         intakes = [intake for _, intake in self.read.values()]
         manifests = [document for intake in intakes for document in intake.manifests]
         values = [document for intake in intakes for document in intake.values]
+        self.judged = len(manifests) + len(values)
         setup = assemble(manifests, values, self.settings)
         return setup, examine(setup, self.rules)
 
@@ -151,7 +153,7 @@ class _Work:
         intakes = [intake for _, intake in self.read.values()]
         unread = [problem for intake in intakes for problem in (*intake.unrendered, *intake.left_out)]
         texts = dict(self.texts)
-        return Migration(texts, tuple(self.made), left, tuple(refused), tuple(unread), self.diagnosis.unjudged)
+        return Migration(texts, tuple(self.made), left, tuple(refused), tuple(unread), self.judged)
 
 
 def _key(finding: Finding) -> _Key:
