@@ -59,6 +59,46 @@ def test_public_manifests_have_the_faults_that_they_have_and_no_other(path):
     assert [(one.rule.id, one.location.line) for one in found] == FOUND.get(path.stem, [])
 
 
+VALUES = """\
+server:
+  podLabels:
+    sidecar.istio.io/inject: "true"
+  podAnnotations:
+    proxy.istio.io/config: |
+      proxyMetadata:
+        OUTPUT_CERTS: /etc/istio-output-certs
+    sidecar.istio.io/userVolumeMount: '{"certs":{"mountPath":"/etc/istio-output-certs"}}'
+  extraVolumes:
+  - name: certs
+    emptyDir:
+      medium: Memory
+  extraVolumeMounts:
+  - name: certs
+    mountPath: /etc/prom-certs
+scrapeConfigs:
+  kubernetes-pods:
+    enable_http2: false
+    tls_config:
+      ca_file: /etc/prom-certs/root-cert.pem
+      cert_file: /etc/prom-certs/cert-chain.pem
+      key_file: /etc/prom-certs/key.pem
+      insecure_skip_verify: true
+"""
+
+
+def test_a_job_of_the_charts_own_takes_its_scheme_from_an_annotation():
+    assert judged(VALUES, "values.yaml") == []
+
+
+def test_relabelling_of_the_charts_own_is_not_replaced_by_a_fix():
+    text = VALUES.replace("    enable_http2: false\n", "    enable_http2: false\n    scheme: https\n")
+    found = judged(text, "values.yaml")
+    assert [one.rule.id for one in found] == ["https-to-merged"]
+    assert found[0].fix is not None
+    assert not found[0].fix.edits
+    assert "action: drop" in found[0].fix.text
+
+
 # ---------------------------------------------------------------------------------------------------------- odd values
 
 _ODD: st.SearchStrategy[Any] = st.sampled_from(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from generator.doctor.rule import Fix, Found, rule
 from generator.doctor.rules.examples import CONFIGURATION, PLAIN, but
@@ -86,9 +86,20 @@ def _address_rule(scrape: Scrape) -> ValuePath:
 def _leave_out(scrape: Scrape) -> Fix:
     names = scrape.spelling
     drop = {names.sources: [_PORT], "action": "drop", "regex": "15020|15090"}
+    says = "leave out pods whose metrics are merged; another job over http may take them"
+    place = scrape.where(names.relabelings)
+    if not isinstance(scrape.document.get(*place), list):
+        # They are a chart's own, and a list in values would replace them.
+        return Fix(f"{says}: add this to the chart's own {names.relabelings}", yaml=snippet_of(drop))
     comment = "the agent's port and Envoy's are cleartext whatever the mTLS mode"
-    edit = Edit(scrape.document, scrape.where(names.relabelings, APPEND), drop, comment)
-    return Fix("leave out pods whose metrics are merged; another job over http may take them", (edit,))
+    return Fix(says, (Edit(scrape.document, (*place, APPEND), drop, comment),))
+
+
+def snippet_of(item: Mapping[str, object]) -> str:
+    """Print one item of a list."""
+    from generator.yaml import block
+
+    return block([item], sort_keys=False)
 
 
 @rule(
