@@ -92,9 +92,9 @@ def _without_legacy(pod: Tree) -> Tree:
     A volume ``istio-certs`` of the user's is lost so (`injectionStatus` in istio 1.8's pkg/kube/inject/inject.go).
     """
     gone = {
-        "volumes": {"istio-certs", "istio-envoy"},
-        "containers": {PROXY},
-        "initContainers": {INIT, "enable-core-dump"},
+        "volumes": ["istio-certs", "istio-envoy"],
+        "containers": [PROXY],
+        "initContainers": [INIT, "enable-core-dump"],
     }
     spec = dict(pieces.spec_of(pod))
     for part, lost in gone.items():

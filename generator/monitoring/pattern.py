@@ -287,7 +287,7 @@ class _Work:
 
     def container_edits(self) -> Iterator[Edit]:
         """Add what is laid over the injected containers."""
-        named = {item.get("name") for _, item in self.pod.containers()}
+        named = [item.get("name") for _, item in self.pod.containers()]
         for container in self.pattern.containers:
             if container.get("name") not in named:
                 yield self.pod.append(("spec", "containers"), dict(container))

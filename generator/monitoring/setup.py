@@ -215,7 +215,7 @@ class Setup:
         by_hand = any(
             item.get("name") == "OUTPUT_CERTS"
             for path, container in scraper.pod.containers()
-            if container.get("name") == proxy.get("name") and container.get("image") not in {None, "", "auto"}
+            if container.get("name") == proxy.get("name") and container.get("image") not in [None, "", "auto"]
             for _, item in scraper.pod.items(*path, "env")
         )
         covering = covering_mount(proxy, directory)
@@ -281,8 +281,8 @@ class Setup:
 
     def _sources(self, scraper: Scraper) -> Iterator[tuple[str, str]]:
         """The ConfigMaps and Secrets that the pod mounts."""
-        for _, volume in scraper.pod.volumes():
-            sources = [volume, *((volume.get("projected") or {}).get("sources") or [])]
+        for place, volume in scraper.pod.volumes():
+            sources = [volume, *(item for _, item in scraper.pod.items(*place, "projected", "sources"))]
             for source in sources:
                 for key, kind, field in (
                     ("configMap", "ConfigMap", "name"),

@@ -96,7 +96,7 @@ def test_an_annotation_for_a_native_sidecar_needs_kubernetes_1_29(version, found
 def test_old_agents_wait_for_envoy_before_they_write(version, found):
     assert ("first-write-needs-envoy" in ids(PLAIN, istio=version, istio_given=True)) == found
     sidecar = (
-        "apiVersion: networking.istio.io/v1beta1\nkind: Sidecar\nmetadata:\n  name: prometheus\n  namespace: monitoring\n"
+        "apiVersion: networking.istio.io/v1beta1\nkind: Sidecar\nmetadata: {name: prometheus, namespace: monitoring}\n"
         "spec:\n  egress:\n  - hosts: [istio-system/istiod.istio-system.svc.cluster.local]\n"
     )
     assert "first-write-needs-envoy" not in ids(f"{PLAIN}---\n{sidecar}", istio=version, istio_given=True)

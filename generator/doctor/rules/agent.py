@@ -17,6 +17,7 @@ from generator.doctor.rules.views import (
     config_key,
     config_of,
     existing,
+    inside,
     is_hindered,
     is_steered,
     proxy_metadata_of,
@@ -101,9 +102,7 @@ def probes_without_envoy(setup: Setup) -> Iterator[Found]:
 
 
 def _port(container: Mapping[str, Any], probe: str) -> object:
-    found = container.get(probe)
-    request = found.get("httpGet") if isinstance(found, Mapping) else None
-    return request.get("port") if isinstance(request, Mapping) else None
+    return inside(container, probe, "httpGet", "port")
 
 
 def _moved_probes(scraper: Scraper, probes: list[str]) -> tuple[Edit, ...]:
@@ -140,7 +139,7 @@ def hold_without_envoy(setup: Setup) -> Iterator[Found]:
     """Look for the wait in the pod as it runs: a native sidecar has none."""
     for scraper, proxy in agents(setup):
         inner = config_of(scraper)
-        command = proxy.get("lifecycle", {}).get("postStart", {}).get("exec", {}).get("command")
+        command = inside(proxy, "lifecycle", "postStart", "exec", "command")
         if command != ["pilot-agent", "wait"] or inner is None:
             continue
         key = config_key(inner, _HOLD)
@@ -241,7 +240,7 @@ def _waits(pod: Mapping[str, Any], scraper: Scraper) -> bool:
     proxy = containers[order.index(PROXY)]
     main = scraper.pod.get(*scraper.container, "name")
     first = main not in order or order.index(PROXY) < order.index(main)
-    if first and (proxy.get("lifecycle") or {}).get("postStart"):
+    if first and inside(proxy, "lifecycle", "postStart"):
         return True
     own = next((one for one in containers if one.get("name") == main), {})
     words = " ".join(str(word) for key in ("command", "args") for word in own.get(key) or [])

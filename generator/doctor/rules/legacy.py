@@ -34,7 +34,7 @@ class LegacySecret(NamedTuple):
     def is_of(self, pod: PodView) -> bool:
         """Whether it is called after the pod's own service account, or after the default one."""
         account = self.secret.partition(".")[2]
-        return account in {"default", pod.get("spec", "serviceAccountName"), pod.get("spec", "serviceAccount")}
+        return account in ["default", pod.get("spec", "serviceAccountName"), pod.get("spec", "serviceAccount")]
 
 
 def legacy_secrets(setup: Setup, pod: PodView, namespace: str) -> Iterator[LegacySecret]:
@@ -55,7 +55,7 @@ def legacy_secrets(setup: Setup, pod: PodView, namespace: str) -> Iterator[Legac
 def _is_made(setup: Setup, name: str, namespace: str) -> bool:
     """Whether another tool makes a secret of that name, so that it isn't Citadel's."""
     for document in setup.of_kind("Secret", "Certificate", "ExternalSecret", "SealedSecret", "Issuer"):
-        named = {document.name, document.get("spec", "secretName"), document.get("spec", "target", "name")}
+        named = [document.name, document.get("spec", "secretName"), document.get("spec", "target", "name")]
         citadel = document.kind == "Secret" and document.get("type") == _CITADEL
         if name in named and same_namespace(document.namespace, namespace) and not citadel:
             return True

@@ -105,7 +105,7 @@ def _instead(pod: PodView, path: ValuePath, flags: Mapping[str, str]) -> Iterato
     """Give what says today what a flag said, where it isn't the default."""
     import json
 
-    known = {item.get("name") for _, item in pod.items(*path, "env")}
+    known = [item.get("name") for _, item in pod.items(*path, "env")]
     address = flags.get("discoveryAddress", "")
     if address and "istio-pilot" not in address and address != _DEFAULT_DISCOVERY and "PROXY_CONFIG" not in known:
         value = json.dumps({"discoveryAddress": address})

@@ -89,7 +89,7 @@ def by_hand(scraper: Scraper) -> tuple[ValuePath, Mapping[str, Any]] | None:
         return None
     container = found[1]
     words = [str(word) for key in ("command", "args") for word in container.get(key) or []]
-    written = container.get("image") not in {None, "", "auto"} and any("proxy" in word for word in words[:2])
+    written = container.get("image") not in [None, "", "auto"] and any("proxy" in word for word in words[:2])
     return found if written else None
 
 
@@ -157,6 +157,13 @@ def set_elsewhere(setup: Setup, name: str) -> bool:
         for document in setup.documents
         if document.kind in kinds or (document.kind == "ConfigMap" and document.name.startswith("istio"))
     )
+
+
+def inside(tree: object, *path: str) -> object:
+    """Give what stands at a path of maps; None where one of them is none."""
+    for part in path:
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree
 
 
 def existing(document: Document, path: ValuePath) -> ValuePath:

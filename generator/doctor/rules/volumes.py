@@ -89,7 +89,7 @@ def volume_missing(setup: Setup) -> Iterator[Found]:
     """Compare the mounts of all containers with the volumes after injection."""
     for scraper in setup.scrapers:
         known = _known(setup, scraper)
-        stated = {volume.get("name") for _, volume in scraper.pod.volumes()}
+        stated = [volume.get("name") for _, volume in scraper.pod.volumes()]
         told: set[str] = set()
         for mount in [*_mounts(scraper), *_annotated(setup, scraper)]:
             if mount.name in known:
