@@ -97,13 +97,15 @@ def doctor(
         raise click.UsageError(f"-q is for text, not for {form}")
     rules = chosen_rules(select, ignore)
     intake = read_files(files)
-    from generator.doctor import examine
+    from generator.doctor import examine_all
     from generator.doctor.report import Report
     from generator.monitoring import assemble
+    from generator.monitoring.worlds import worlds
 
-    setup = assemble(intake.manifests, intake.values, settings_of(istio, kubernetes, chart))
-    diagnosis = examine(setup, [rule.id for rule in rules])
-    report = Report(diagnosis, setup, tuple(rules), (*intake.unrendered, *intake.left_out))
+    settings = settings_of(istio, kubernetes, chart)
+    setups = tuple(assemble(*world, settings) for world in worlds(intake.manifests, intake.values))
+    diagnosis = examine_all(setups, [rule.id for rule in rules])
+    report = Report(diagnosis, setups, tuple(rules), (*intake.unrendered, *intake.left_out))
     sys.stdout.writelines(f"{line}\n" for line in _lines(report, form, fail_on, quiet=quiet))
     return 1 if report.fails(fail_on) else 0
 

@@ -81,11 +81,9 @@ def inject(
     the files say what they are made of.
     """
     from generator.monitoring import assemble
+    from generator.monitoring.worlds import worlds
 
-    intake = read_files(files)
-    setup = assemble(intake.manifests, intake.values, settings_of(istio, kubernetes, chart))
-
-    def mesh_of(namespace: str) -> Mesh:
+    def mesh_of(setup: Setup, namespace: str) -> Mesh:
         mesh = setup.mesh_of(namespace)
         return mesh._replace(
             namespace_injection=mesh.namespace_injection if namespace_injection is None else namespace_injection,
@@ -96,15 +94,22 @@ def inject(
             mount_mtls_certs=mount_mtls_certs,
         )
 
-    made = [_made(*one, mesh_of(one[2])) for one in _pods(setup)]
+    intake = read_files(files)
+    settings = settings_of(istio, kubernetes, chart)
+    made: dict[tuple[int, str], _Made] = {}  # what environments have in common is shown once
+    for world in worlds(intake.manifests, intake.values):
+        setup = assemble(*world, settings)
+        for maker, view, namespace, name in _pods(setup):
+            shown = _made(maker, view, namespace, name, mesh_of(setup, namespace))
+            made.setdefault((id(view.document), name), shown)
     notes = [*intake.unrendered, *intake.left_out]
     if not made:
         _refuse_nothing(files, notes)
-    _print(made, form)
+    _print(list(made.values()), form)
     sys.stdout.flush()
     for note in notes:
         _say_problem("note", note)
-    return _tell_refused(made)
+    return _tell_refused(list(made.values()))
 
 
 def _pods(setup: Setup) -> Iterator[tuple[str, PodView, str, str]]:

@@ -9,7 +9,7 @@ pages      a page for each rule: --explain and docs/rules.md
 words      texts made safe to print, wrapped
 """
 
-from generator.doctor.examining import Diagnosis, examine
+from generator.doctor.examining import Diagnosis, examine, examine_all
 from generator.doctor.rule import RULES, SEVERITIES, Finding, Fix, Found, Rule
 
-__all__ = ["RULES", "SEVERITIES", "Diagnosis", "Finding", "Fix", "Found", "Rule", "examine"]
+__all__ = ["RULES", "SEVERITIES", "Diagnosis", "Finding", "Fix", "Found", "Rule", "examine", "examine_all"]

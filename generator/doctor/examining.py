@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Severity
@@ -57,6 +57,19 @@ def examine(setup: Setup, rules: Iterable[str] | None = None) -> Diagnosis:
                 findings[key] = finding
     ordered = sorted(findings.values(), key=_order)
     return Diagnosis(tuple(ordered), (*setup.notes, *unjudged(setup)), quiet)
+
+
+def examine_all(setups: Sequence[Setup], rules: Sequence[str] | None = None) -> Diagnosis:
+    """Ask rules about several setups, which may have documents in common; what is found twice is told once."""
+    diagnoses = [examine(setup, rules) for setup in setups]
+    if len(diagnoses) == 1:
+        return diagnoses[0]
+    findings = {
+        (one.rule.id, id(one.document), one.path, one.found): one for each in diagnoses for one in each.findings
+    }
+    unjudged = dict.fromkeys(problem for each in diagnoses for problem in each.unjudged)
+    ordered = sorted(findings.values(), key=_order)
+    return Diagnosis(tuple(ordered), tuple(unjudged), sum(each.silenced for each in diagnoses))
 
 
 _STAGES = list(STAGES)

@@ -10,6 +10,7 @@ from generator.doctor.examining import Diagnosis
 from generator.doctor.rule import SEVERITIES, Finding, Rule, Severity
 from generator.doctor.words import counted
 from generator.errors import Problem, ValuePath, dotted
+from generator.intake.document import Document
 from generator.monitoring import Edit, Setup
 from generator.monitoring.edits import snippet
 from generator.monitoring.versions import spelled
@@ -20,11 +21,12 @@ API_VERSION: Final = "sidecert.dev/v1alpha1"
 class Report(NamedTuple):
     """A diagnosis, what it is of, and what was left out: ``unread`` tells of files that weren't looked into.
 
-    ``rules`` are those that were asked, in the order in which to fix what they find.
+    ``setups`` are those of the clusters that the files are for; there is at least one. ``rules`` are those that were
+    asked, in the order in which to fix what they find.
     """
 
     diagnosis: Diagnosis
-    setup: Setup
+    setups: tuple[Setup, ...]
     rules: tuple[Rule, ...]
     unread: tuple[Problem, ...] = ()
 
@@ -35,8 +37,20 @@ class Report(NamedTuple):
 
     def files(self) -> list[str]:
         """The files that were judged, as the user names them, in the order in which they were read."""
-        documents = (*self.setup.documents, *self.setup.values)
+        documents = (*self.documents(), *self.values())
         return list(dict.fromkeys([one.source for one in documents] + [one.location.file for one in self.findings]))
+
+    def documents(self) -> list[Document]:
+        """The Kubernetes objects that were judged."""
+        return list({id(one): one for setup in self.setups for one in setup.documents}.values())
+
+    def values(self) -> list[Document]:
+        """The values files that were judged."""
+        return list({id(one): one for setup in self.setups for one in setup.values}.values())
+
+    def scrapers(self) -> int:
+        """How many programs that scrape there are."""
+        return len({(id(one.document), one.name, one.resource) for setup in self.setups for one in setup.scrapers})
 
     def number(self, severity: Severity) -> int:
         """How many findings are of a severity."""
@@ -111,13 +125,13 @@ def repairs(findings: Sequence[Finding]) -> list[Repair]:
 def summary(report: Report) -> list[str]:
     """Tell in a line what was found in how much, and in others what was silenced and what can be fixed by itself."""
     read = counted(len(report.files()), "file")
-    objects = [counted(len(report.setup.documents), "object")] if report.setup.documents else []
-    objects += [counted(len(report.setup.values), "values file")] if report.setup.values else []
-    scrapers = len(report.setup.scrapers)
+    numbers = ((len(report.documents()), "object"), (len(report.values()), "values file"))
+    objects = [counted(number, noun) for number, noun in numbers if number]
+    scrapers = report.scrapers()
     objects.append(counted(scrapers, "Prometheus") if scrapers else "no Prometheus")
     where = f"in {read} ({', '.join(objects)})"
-    numbers = [counted(report.number(one), one) for one in SEVERITIES if report.number(one)]
-    lines = [f"{', '.join(numbers)} {where}" if numbers else f"Nothing wrong found {where}"]
+    found = [counted(report.number(one), one) for one in SEVERITIES if report.number(one)]
+    lines = [f"{', '.join(found)} {where}" if found else f"Nothing wrong found {where}"]
     if report.diagnosis.silenced:
         lines.append(f"Silenced by comments in the files: {report.diagnosis.silenced}")
     if report.fixable():
@@ -130,7 +144,7 @@ def summary(report: Report) -> list[str]:
 
 def as_data(report: Report) -> dict[str, Any]:
     """Give a report as a tree of plain values, whose keys keep their meaning within an ``apiVersion``."""
-    settings = report.setup.settings
+    settings = report.setups[0].settings
     return {
         "apiVersion": API_VERSION,
         "kind": "DoctorReport",
@@ -141,9 +155,9 @@ def as_data(report: Report) -> dict[str, Any]:
         },
         "summary": {
             "files": len(report.files()),
-            "objects": len(report.setup.documents),
-            "valuesFiles": len(report.setup.values),
-            "prometheuses": len(report.setup.scrapers),
+            "objects": len(report.documents()),
+            "valuesFiles": len(report.values()),
+            "prometheuses": report.scrapers(),
             "errors": report.number("error"),
             "warnings": report.number("warning"),
             "infos": report.number("info"),

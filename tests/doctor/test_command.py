@@ -286,3 +286,21 @@ class TestTerminal:
 
     def test_has_no_colours_where_they_arent_wanted(self, tmp_path):
         assert "\x1b" not in self.on_terminal(tmp_path, 80, NO_COLOR="1")
+
+
+class TestEnvironments:
+    def test_are_judged_apart(self, doctor, tmp_path):
+        wrong = but(
+            WORKLOAD_AND_CONFIGURATION, ("ca_file: /etc/prom-certs/root-cert.pem", "ca_file: /etc/certs/root-cert.pem")
+        )
+        for name, text in (("dev", WORKLOAD_AND_CONFIGURATION), ("prod", wrong)):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "all.yaml").write_text(text)
+        alone, together = doctor("prod", "-q").out, doctor(".", "-q").out
+        assert alone == together != ""
+        assert doctor("dev", "-q").out == ""
+        assert "2 files (4 objects, 2 Prometheuses)" in doctor(".").out
+
+    @pytest.mark.parametrize("folder", ["manifests", "kustomize"])
+    def test_of_our_own_have_nothing_wrong(self, doctor, folder):
+        assert doctor(str(ROOT / "output" / folder), "-q", "--fail-on", "warning").code == 0

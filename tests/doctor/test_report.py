@@ -80,7 +80,7 @@ def made_report(*findings: Finding, unjudged: tuple[Problem, ...] = (), silenced
     documents = list(dict.fromkeys(one.document for one in findings if one.document.outer is None))
     return Report(
         Diagnosis(findings, unjudged, silenced),
-        assemble(documents or list(config_and_pod())),
+        (assemble(documents or list(config_and_pod())),),
         tuple({one.rule.id: one.rule for one in findings}.values()) or (BAD, RISKY),
         **fields,
     )

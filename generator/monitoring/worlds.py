@@ -1,0 +1,95 @@
+"""Tells clusters apart: folders of manifests often hold the same objects once for each environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from generator.intake.built import BuiltDocument
+from generator.intake.document import Document
+
+
+class World(NamedTuple):
+    """Documents that may be in one cluster together."""
+
+    documents: tuple[Document, ...]
+    values: tuple[Document, ...]
+
+
+_Identity = tuple[str, str, str, str]
+
+
+def worlds(documents: Sequence[Document], values: Sequence[Document] = ()) -> list[World]:
+    """Put documents that belong together into worlds, at least one; each document is in one of them, or in several.
+
+    Two files or folders that hold an object of the same kind and name are different environments. What lies beside
+    them, and has no object of theirs, belongs to each of them. Of kustomizations each begins a new world whose objects
+    are there already: kustomize has no object twice.
+    """
+    built = [document for document in documents if isinstance(document, BuiltDocument)]
+    plain = [document for document in (*documents, *values) if not isinstance(document, BuiltDocument)]
+    ours, others = _builds(built), _split(plain, 0)
+    if ours and len(others) == 1 and not any(_identities(one) & _identities(others[0]) for one in ours):
+        found = [[*one, *others[0]] for one in ours]
+    else:
+        found = ours + others
+    ranks = {id(document): rank for rank, document in enumerate((*documents, *values))}
+    given = {id(document) for document in values}
+    made = []
+    for one in found or [[]]:
+        ordered = sorted(one, key=lambda document: ranks[id(document)])
+        made.append(
+            World(
+                tuple(document for document in ordered if id(document) not in given),
+                tuple(document for document in ordered if id(document) in given),
+            )
+        )
+    return made
+
+
+def _identity(document: Document) -> _Identity | None:
+    """What Kubernetes tells an object by; None where it has no name yet."""
+    if not document.kind or not document.name:
+        return None
+    return document.group, document.kind, document.namespace, document.name
+
+
+def _identities(documents: Sequence[Document]) -> set[_Identity]:
+    return {identity for document in documents if (identity := _identity(document))}
+
+
+def _builds(documents: Sequence[Document]) -> list[list[Document]]:
+    """Cut the objects of kustomizations, built one after the other, where one comes again."""
+    found: list[list[Document]] = []
+    seen: set[_Identity] = set()
+    for document in documents:
+        identity = _identity(document)
+        if not found or identity in seen:
+            found.append([])
+            seen = set()
+        found[-1].append(document)
+        if identity:
+            seen.add(identity)
+    return found
+
+
+def _split(documents: Sequence[Document], depth: int) -> list[list[Document]]:
+    """Give the worlds of documents whose files have their first ``depth`` folders in common; none for no documents."""
+    children: dict[str | None, list[Document]] = {}
+    for document in documents:
+        parts = document.source.split("/")
+        children.setdefault(parts[depth] if depth < len(parts) else None, []).append(document)
+    if len(children) == 1 and None not in children:
+        return _split(documents, depth + 1)
+    inner = {
+        name: [listed] if name is None else _split(listed, depth + 1)  # a file is one: a dump may say a thing twice
+        for name, listed in children.items()
+    }
+    names = {name: _identities(listed) for name, listed in children.items()}
+    apart = [
+        name
+        for name in children
+        if len(inner[name]) > 1 or any(names[name] & names[other] for other in children if other != name)
+    ]
+    common = [document for name in children if name not in apart for document in children[name]]
+    return [[*common, *one] for name in apart for one in inner[name]] or ([common] if common else [])
