@@ -39,6 +39,7 @@ _SAME = {
     frozenset(("15091",)): "Envoy's metrics",
     frozenset(("15092",)): "merged metrics",
 }
+_PORTS = frozenset().union(*_SAME)
 
 
 @rule(
@@ -90,12 +91,11 @@ def double_scrape(setup: Setup) -> Iterator[Found]:
     for scraper in [*setup.scrapers, None]:
         mine = [one for one in setup.scrapes if one.scraper is None] if scraper is None else setup.scrapes_of(scraper)
         mine = [one for one in mine if (scraper is not None or one.kind == "job") and not _keeps_a_part(one)]
-        told: set[tuple[int, int]] = set()
+        told: set[int] = set()
         for one, other in (pair for more in _PODS for pair in _twice(mine, more)):
-            key = (id(one.scrape), id(other.scrape))
-            if key in told:
-                continue
-            told.add(key)
+            if id(other.scrape) in told:
+                continue  # one finding for each job that is too much
+            told.add(id(other.scrape))
             what = _SAME[frozenset((one.port, other.port))]
             ports = one.port if one.port == other.port else f"{one.port} and {other.port}"
             says = f"{one.scrape} and {other.scrape} both collect {what} (port {ports})"
@@ -105,12 +105,20 @@ def double_scrape(setup: Setup) -> Iterator[Found]:
 
 
 def _twice(scrapes: list[Scrape], more: Mapping[str, str]) -> Iterator[tuple[_Taken, _Taken]]:
-    for one, other in combinations(scrapes, 2):
+    """Try jobs in pairs; those that never ask one of the ports are left out first, for pairs are many."""
+    found: dict[tuple[int, str], list[_Taken]] = {}
+    pod = merged_pod(more)
+    asking = [one for one in scrapes if any(outcome.port in _PORTS for outcome in outcomes(one, pod))]
+    choosing = [(one, selection) for one in asking if (selection := _selection(one)) is not None]
+    for (one, first), (other, second) in combinations(choosing, 2):
         if _same_document_as(one, other):
             continue
-        for namespace in _common_namespaces(one, other):
-            taken = [list(_taken(scrape, more, namespace)) for scrape in (one, other)]
-            pairs = [(a, b) for a in taken[0] for b in taken[1] if frozenset((a.port, b.port)) in _SAME]
+        for namespace in _common_namespaces(first, second):
+            for scrape in (one, other):
+                if (id(scrape), namespace) not in found:
+                    found[id(scrape), namespace] = list(_taken(scrape, more, namespace))
+            mine, theirs = found[id(one), namespace], found[id(other), namespace]
+            pairs = [(a, b) for a in mine for b in theirs if frozenset((a.port, b.port)) in _SAME]
             yield from pairs[:1]
 
 
@@ -135,11 +143,8 @@ def _taken(scrape: Scrape, more: Mapping[str, str], namespace: str) -> Iterator[
             yield _Taken(scrape, one.port, one.port in fixed)
 
 
-def _common_namespaces(one: Scrape, other: Scrape) -> list[str]:
+def _common_namespaces(first: _Selection, second: _Selection) -> list[str]:
     """A namespace that both look into; none where that isn't sure, or where the pods they choose differ."""
-    first, second = _selection(one), _selection(other)
-    if first is None or second is None:
-        return []
     # A workload that one of them names may have its reasons, such as merging being off for it.
     if first.labels != second.labels:
         return []
