@@ -479,6 +479,52 @@ def test_https_needs_a_strict_port(policy, expected):
     assert [(one.rule.id, one.severity) for one in diagnose(OPERATOR + _TARGET + policy)] == expected
 
 
+_SERVICE = """\
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  namespace: monitoring
+  labels:
+    app: web
+spec:
+  selector:
+    app: web
+  ports:
+  - name: http-metrics
+    port: 80
+    targetPort: {target}
+"""
+
+
+@pytest.mark.parametrize("target", ["http-metrics", "9102"])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("    enableHttp2: false\n", "    enableHttp2: false\n"), 1),
+        (("  scrapeClass:", "  namespaceSelector:\n    any: true\n  scrapeClass:"), 1),
+        (("  scrapeClass:", "  namespaceSelector:\n    matchNames: [monitoring]\n  scrapeClass:"), 1),
+        (("  scrapeClass:", "  namespaceSelector:\n    matchNames: [shop]\n  scrapeClass:"), 0),
+        (("port: http-metrics\n", "port: http-web\n"), 0),
+        (("port: http-metrics\n", "targetPort: 8080\n"), 0),
+        (("      app: web\n  scrapeClass", "      app: shop\n  scrapeClass"), 0),
+    ],
+)
+def test_a_service_monitor_is_followed_to_the_pods(target, change, told):
+    monitor = but(OPERATOR, ("kind: PodMonitor", "kind: ServiceMonitor"), ("podMetricsEndpoints", "endpoints"), change)
+    text = monitor + _TARGET + _SERVICE.format(target=target) + _PERMISSIVE
+    assert mine(text) == ["https-to-permissive"] * told
+    if told:
+        assert mine(repaired(text, only(text, "https-to-permissive"))) == []
+
+
+def test_a_port_that_relabelling_chooses_is_not_judged_by_its_mode():
+    rule = "    relabelings:\n    - sourceLabels: [__meta_kubernetes_pod_ip]\n      targetLabel: __address__\n"
+    monitor = but(OPERATOR, ("    enableHttp2: false\n", f"    enableHttp2: false\n{rule}"))
+    assert "https-to-permissive" not in mine(monitor + _TARGET + _PERMISSIVE)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
