@@ -59,9 +59,9 @@ def ipv4_only_address(setup: Setup) -> Iterator[Found]:
         if id(scrape) not in mtls and not any(port in one.replacement for one in rules for port in _ISTIOS_PORTS):
             continue
         new = outcomes(scrape, pod._replace(ip=IPV6), filters=False)
-        broken = next((six for four, six in zip(old, new, strict=False) if not _alike(four, six)), None)
+        broken = next((pair for pair in zip(old, new, strict=False) if not _alike(*pair)), None)
         if broken is not None:
-            says = f"{scrape} asks {broken.address} of a pod with an IPv6 address"
+            says = f"{scrape} asks {broken[0].address}, and {broken[1].address} where the pod's address is IPv6"
             path = rules[0].path[len(scrape.path) :]
             yield found_at(
                 scrape, path, says, Fix("use two rules, one for each family", yaml=_two_rules(scrape, rules))
