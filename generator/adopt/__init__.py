@@ -1,0 +1,30 @@
+"""The pattern for a Prometheus that sidecert has never seen: a Kustomize component, or values for its chart.
+
+rendered    what our templates render: the pattern, a job, a scrape class, a PodMonitor, what the mesh is told
+comments    comments of YAML texts, and the same ones in another text
+trees       edits of documents in memory
+refusals    what can't be adopted, and why
+scraping    the job or monitor that is missing
+mesh        the Sidecar or PeerAuthentication that is missing
+charts      both, in a chart's values
+adopting    all of it, step after step, with doctor's repairs
+component   files: patches, resources, values
+choosing    which of several are meant, and what their folders are called
+"""
+
+from generator.adopt.adopting import Adopted, Manifests, adopt
+from generator.adopt.choosing import adoptable, folder_names
+from generator.adopt.component import files_of, is_of_values
+from generator.adopt.rendered import Templates, pattern_of
+
+__all__ = [
+    "Adopted",
+    "Manifests",
+    "Templates",
+    "adopt",
+    "adoptable",
+    "files_of",
+    "folder_names",
+    "is_of_values",
+    "pattern_of",
+]

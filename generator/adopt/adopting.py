@@ -1,0 +1,271 @@
+"""Brings one Prometheus among foreign manifests to the pattern, in memory.
+
+The pattern's edits come first, then the job or monitor, then doctor's own repairs of the errors that are left. After
+each step the documents are read again as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from generator.adopt import charts
+from generator.adopt.comments import worded
+from generator.adopt.mesh import mesh_parts
+from generator.adopt.refusals import no_longer_selected, refusals
+from generator.adopt.rendered import Part, Rendered, Templates
+from generator.adopt.scraping import Scraping, as_document, scraping
+from generator.adopt.trees import applied, can_be_edited, outermost
+from generator.errors import InputError, Problem, ValuePath
+from generator.intake.document import Document
+from generator.monitoring import Edit, Scraper, Settings, Setup, assemble
+from generator.monitoring.edits import REMOVE, position
+from generator.monitoring.pattern import pattern_edits
+from generator.monitoring.pod import is_workload
+from generator.monitoring.scraper import OPERATED
+
+if TYPE_CHECKING:
+    from generator.doctor import Finding
+
+# More steps than this mean that repairs undo each other.
+_MOST_STEPS = 60
+_MOST_PATTERNS = 3
+
+
+class Adopted(NamedTuple):
+    """What brings a scraper to the pattern.
+
+    ``scraper`` is as it was. ``changed`` pairs each document that changes with what it becomes, ``added`` are objects
+    to add; ``comments`` are those of the document at the same place in ``changed``. ``apart`` is a job that the user
+    has to put where ``where`` says. ``repaired`` tells of errors beside the pattern that were repaired, ``left`` of
+    those that weren't.
+    """
+
+    scraper: Scraper
+    changed: tuple[tuple[Document, Document], ...]
+    comments: tuple[dict[ValuePath, tuple[str, ...]], ...]
+    added: tuple[Part, ...]
+    apart: Part | None
+    where: str
+    repaired: tuple[Finding, ...]
+    left: tuple[Finding, ...]
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to write: a job that only the user can see may be there already."""
+        return not self.changed and not self.added
+
+
+class Manifests(NamedTuple):
+    """The documents that were given, and what is known of the cluster."""
+
+    objects: tuple[Document, ...]
+    values: tuple[Document, ...]
+    settings: Settings
+
+    def setup(self, added: Iterable[Document] = ()) -> Setup:
+        """Put together what they say, with objects added."""
+        return assemble((*self.objects, *added), self.values, self.settings)
+
+
+def adopt(manifests: Manifests, setup: Setup, scraper: Scraper, templates: Templates) -> Adopted:
+    """Work out what brings a scraper to the pattern; ``setup`` is of the manifests, and the scraper of it.
+
+    Raises:
+        InputError: it can't be adopted (with every reason), or the templates can't be rendered for it.
+    """
+    documents = (*manifests.objects, *manifests.values)
+    problems = list(refusals(setup, scraper, documents))
+    if problems:
+        raise InputError(problems)
+    work = _Work(manifests, setup, scraper, templates)
+    work.run()
+    return work.result()
+
+
+class _Key(NamedTuple):
+    """What tells a scraper from others when the documents are read again."""
+
+    document: int
+    places: tuple[ValuePath, ...]
+    pod: ValuePath
+    flavour: str
+
+
+class _Work:
+    """One scraper on its way."""
+
+    def __init__(self, manifests: Manifests, setup: Setup, scraper: Scraper, templates: Templates) -> None:
+        self.manifests = manifests
+        self.original = (*manifests.objects, *manifests.values)
+        self.documents: list[Document] = list(self.original)
+        self.first = scraper
+        self.templates = templates
+        self.key = self.key_of(scraper)
+        self.setup, self.scraper = setup, scraper
+        self.needs_mesh = setup.writer(scraper) is None
+        self.comments: list[dict[ValuePath, tuple[str, ...]]] = [{} for _ in self.documents]
+        self.added: list[Part] = []
+        self.scraping: Scraping | None = None
+        self.repaired: list[Finding] = []
+        self.left: list[Finding] = []
+
+    # ------------------------------------------------------------------------------------------------- the steps
+
+    def run(self) -> None:
+        """Take step after step until nothing is left to do."""
+        patterns = 0
+        for _ in range(_MOST_STEPS):
+            edits = pattern_edits(self.setup, self.scraper, self.rendered().pattern)
+            if edits and patterns < _MOST_PATTERNS:
+                patterns += 1
+                self.make(edits)
+                self.note_pod()
+            elif self.scraping is None and not self.must_update():
+                self.scrape()
+            elif not self.repair():
+                break
+        problems = [*no_longer_selected(self.scraper), *self.not_injected()]
+        if problems:
+            raise InputError(problems)
+
+    def rendered(self) -> Rendered:
+        """What the templates render for the scraper as it is by now."""
+        operated = self.scraper.resource is not None and self.scraper.product == "prometheus"
+        settings = self.manifests.settings
+        return self.templates.render(
+            "operator" if operated else "plain",
+            prometheus=self.scraper.version if self.scraper.product == "prometheus" else None,
+            istio=settings.istio,
+            kubernetes=settings.kubernetes,
+        )
+
+    def must_update(self) -> bool:
+        """Whether Prometheus itself is changed for another version first, on which its job depends."""
+        return any(finding.rule.id == "prometheus-too-old" for finding in self.repairs())
+
+    def scrape(self) -> None:
+        """Add what is missing to scrape over mTLS, and what the mesh is told."""
+        rendered = self.rendered()
+        directories = self.setup.read_directories(self.scraper)
+        directory = directories[0] if directories else rendered.pattern.mount_path
+        if self.scraper.flavour in charts.FLAVOURS:
+            self.scraping = charts.scraping(self.setup, self.scraper, rendered, directory)
+        else:
+            self.scraping = scraping(self.setup, self.scraper, rendered, directory)
+        mesh = list(mesh_parts(self.setup, self.scraper, rendered)) if self.needs_mesh else []
+        edits = [*self.scraping.edits]
+        if mesh and charts.takes_objects(self.scraper):
+            for part in mesh:
+                edits += charts.object_edits(self.scraper, part)
+        else:
+            self.added += mesh
+        self.added += self.scraping.added
+        for path, comment in self.scraping.comments.items():
+            self.note(self.scraper.document, path, comment)
+        self.make(edits)
+
+    def repair(self) -> bool:
+        """Make doctor's repair of one error; say whether there was one to make."""
+        for finding in self.repairs():
+            assert finding.fix is not None  # noqa: S101  # such are repairs
+            self.repaired.append(finding)
+            for edit in finding.fix.edits:
+                if edit.value is not REMOVE:
+                    path = position(edit.document.tree, edit.path)
+                    self.note(edit.document, path, worded(_sentence(edit.comment or finding.found)))
+            self.make(finding.fix.edits)
+            return True
+        return False
+
+    def repairs(self) -> Iterator[Finding]:
+        """The errors that concern the scraper, have a repair, and haven't had it yet."""
+        from generator.doctor import examine
+
+        done = {(one.rule.id, one.path, one.found) for one in self.repaired}
+        self.left = [one for one in examine(self.setup).findings if one.severity == "error" and self.concerns(one)]
+        for finding in self.left:
+            edits = finding.fix.edits if finding.fix else ()
+            key = (finding.rule.id, finding.path, finding.found)
+            if edits and key not in done and can_be_edited(self.documents, edits):
+                yield finding
+
+    def concerns(self, finding: Finding) -> bool:
+        """Whether a finding has to do with the scraper: it isn't about another workload, or its configuration."""
+        document, mine = outermost(finding.document), outermost(self.scraper.document)
+        if document is mine or not mine.kind:  # a values file can't change objects beside it
+            return document is mine
+        if is_workload(document) or document.kind in OPERATED or not document.kind:
+            return False
+        owners = [
+            one
+            for one in self.setup.scrapers
+            for config in self.setup.configurations(one)
+            if outermost(config) is document
+        ]
+        return not owners or self.scraper in owners
+
+    # --------------------------------------------------------------------------------------------------- documents
+
+    def make(self, edits: Iterable[Edit]) -> None:
+        """Make edits, and read everything again."""
+        self.documents = applied(self.documents, edits)
+        count = len(self.manifests.objects)
+        objects, values = tuple(self.documents[:count]), tuple(self.documents[count:])
+        settings = self.manifests.settings
+        self.setup = Manifests(objects, values, settings).setup(map(as_document, self.added))
+        self.scraper = next(one for one in self.setup.scrapers if self.key_of(one) == self.key)
+
+    def key_of(self, scraper: Scraper) -> _Key | None:
+        """What tells a scraper from others; None for one of an object that was added, or stands in values."""
+        places, document = [], scraper.document
+        while document.outer is not None:
+            document, place = document.outer
+            places.append(place)
+        for index, one in enumerate(self.documents):
+            if one is document:
+                return _Key(index, tuple(places), scraper.pod.where(), scraper.flavour)
+        return None
+
+    def note(self, document: Document, path: ValuePath, comment: Sequence[str]) -> None:
+        """Remember a comment for a part of a document; of one that a string holds, for that string."""
+        while document.outer is not None:
+            document, path = document.outer
+        for index, one in enumerate(self.documents):
+            if one is document:
+                self.comments[index].setdefault(path, tuple(comment))
+
+    def note_pod(self) -> None:
+        """Remember the templates' comments for the parts of the pod."""
+        pod = self.scraper.pod
+        for path, comment in self.rendered().pod.items():
+            if pod.get(*path) is not None and self.first.pod.get(*path) != pod.get(*path):
+                self.note(self.scraper.document, pod.where(*path), comment)
+
+    def not_injected(self) -> Iterator[Problem]:
+        """Tell where Istio's webhook leaves the pod alone whatever it says."""
+        injection = self.setup.injection(self.scraper)
+        writer = self.setup.writer(self.scraper)
+        if not injection.injected and injection.certain and (writer is None or writer.injected):
+            place = self.first.document.locate(self.first.pod.where("metadata"))
+            message = f"{self.first} can't be adopted: Istio's webhook leaves it alone"
+            yield Problem(message, place, found=injection.reason)
+
+    def result(self) -> Adopted:
+        """What came of it."""
+        differing = [index for index, old in enumerate(self.original) if self.documents[index].tree != old.tree]
+        found = self.scraping or Scraping()
+        return Adopted(
+            self.first,
+            tuple((self.original[index], self.documents[index]) for index in differing),
+            tuple(self.comments[index] for index in differing),
+            tuple(self.added),
+            found.apart,
+            found.where,
+            tuple(self.repaired),
+            tuple(self.left),
+        )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

@@ -1,0 +1,127 @@
+"""The pattern's job, scrape class and resources in the values of kube-prometheus-stack and of the prometheus chart."""
+
+from __future__ import annotations
+
+from generator.adopt.comments import moved
+from generator.adopt.rendered import Part, Rendered, in_directory, renamed
+from generator.adopt.scraping import Scraping, class_edit, free_name, printed, with_element
+from generator.adopt.trees import outermost
+from generator.errors import ValuePath
+from generator.intake.document import as_list, as_map
+from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.chart_jobs import default_job, reads_job_map, templated
+from generator.monitoring.chart_values import STACK, Values, values_in
+from generator.monitoring.charts import EXTRA_OBJECTS
+from generator.monitoring.charts_prometheus import FLAVOUR as PROMETHEUS_FLAVOUR
+from generator.monitoring.charts_stack import FLAVOUR as STACK_FLAVOUR
+from generator.monitoring.charts_stack import SPEC
+from generator.monitoring.edits import APPEND
+from generator.monitoring.mtls import classes_of_scraper, istio_classes, mtls_scrapes
+from generator.monitoring.versions import Version
+from generator.yaml import load_documents
+
+FLAVOURS = frozenset({STACK_FLAVOUR, PROMETHEUS_FLAVOUR})
+# kube-prometheus-stack passes scrape classes on since this version.
+_CLASSES_SINCE = (61, 3)
+
+
+def values_of(scraper: Scraper) -> Values:
+    """Give the chart's values that a scraper is made of."""
+    root = scraper.pod.where()
+    return next(
+        one
+        for one in values_in(scraper.document)
+        if root == (one.where(*SPEC) if one.chart == STACK else one.where("server"))
+    )
+
+
+def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str) -> Scraping:
+    """Give what a chart's values lack to scrape over mTLS; nothing where a job or monitor does already.
+
+    ``directory`` is where the chart's Prometheus finds the files.
+    """
+    if rendered.job is None or any(one.scraper is scraper for one in mtls_scrapes(setup)):
+        return Scraping()
+    values = values_of(scraper)
+    version = values.version or setup.settings.chart
+    job = in_directory(rendered.job, "tls_config", directory)
+    if values.chart != STACK:
+        return _in_chart(values, job, version)
+    made = _in_stack(setup, scraper, values, job)
+    if rendered.scrape_class and not istio_classes(setup, scraper) and (version is None or version >= _CLASSES_SINCE):
+        listed = scraper.of_resource("scrapeClasses")
+        if listed is None or isinstance(listed, list):
+            name = str(rendered.scrape_class.tree["name"])
+            name = free_name(name, (one.name for one in classes_of_scraper(setup, scraper)))
+            edit = class_edit(scraper, rendered.scrape_class, name, f"{directory}/key.pem")
+            place = values.where(*SPEC, "scrapeClasses", len(listed or ()))
+            comments = {**made.comments, **moved(rendered.scrape_class.comments, place)}
+            made = made._replace(edits=(edit, *made.edits), comments=comments)
+    return made
+
+
+def _in_stack(setup: Setup, scraper: Scraper, values: Values, job: Part) -> Scraping:
+    """Add a job to ``additionalScrapeConfigs``.
+
+    A PodMonitor among the chart's ``additionalPodMonitors`` can't name a scrape class (its ``podmonitors.yaml``).
+    """
+    path = values.where(*SPEC, "additionalScrapeConfigs")
+    if as_map(values.get(*SPEC, "additionalScrapeConfigsSecret")).get("enabled") is True:
+        name = values.get(*SPEC, "additionalScrapeConfigsSecret", "name")
+        return Scraping(apart=job, where=f"the Secret {name or ''} of additionalScrapeConfigsSecret")
+    listed = values.get(*SPEC, "additionalScrapeConfigs")
+    names = [one.name for one in setup.scrapes if one.scraper is scraper and one.kind == "job"]
+    job = renamed(job, "job_name", free_name(str(job.tree["job_name"]), names))
+    if isinstance(listed, str) and listed.strip():
+        return _in_text(values, path, listed, job)
+    place = (*path, len(as_list(listed)))
+    return Scraping((Edit(values.document, (*path, APPEND), job.tree),), comments=moved(job.comments, place))
+
+
+def _in_chart(values: Values, job: Part, version: Version | None) -> Scraping:
+    """Add a job to the map ``scrapeConfigs``, or to the text that older charts append to the configuration."""
+    name = str(job.tree["job_name"])
+    if reads_job_map(version):
+        jobs = values.map("scrapeConfigs")
+        key = free_name(name, {*jobs, *(str(as_map(one).get("job_name")) for one in jobs.values())})
+        assert not default_job(key, version)  # noqa: S101  # the chart has no job of our name
+        tree = {part: value for part, value in job.tree.items() if part != "job_name"}
+        place = values.where("scrapeConfigs", key)
+        return Scraping((Edit(values.document, place, tree),), comments=moved(job.comments, place))
+    path, text = values.where("extraScrapeConfigs"), values.text("extraScrapeConfigs")
+    if not text.strip():
+        return Scraping((Edit(values.document, path, printed(job)),))
+    return _in_text(values, path, text, job)
+
+
+def _in_text(values: Values, path: ValuePath, text: str, job: Part) -> Scraping:
+    """Add a job to a text that holds a list of them; one with templates in it is put before that."""
+    source = values.document.source
+    if not templated(text):
+        listed = load_documents(text, source)
+        if len(listed) == 1 and isinstance(listed[0], list):
+            names = [str(as_map(one).get("job_name")) for one in listed[0]]
+            job = renamed(job, "job_name", free_name(str(job.tree["job_name"]), names))
+            new = with_element(text, source, (len(listed[0]),), job)
+            if new is not None:
+                return Scraping((Edit(values.document, path, new),))
+    return Scraping((Edit(values.document, path, printed(job) + text),))
+
+
+# -------------------------------------------------------------------------------------------- what the mesh is told
+
+
+def takes_objects(scraper: Scraper) -> bool:
+    """Say whether values of the scraper's chart can hold Kubernetes objects as maps.
+
+    Where a tool installs the chart, objects stand beside its resource.
+    """
+    return scraper.flavour == STACK_FLAVOUR and not outermost(scraper.document).kind
+
+
+def object_edits(scraper: Scraper, part: Part) -> list[Edit]:
+    """Say how to have the chart install an object too."""
+    values = values_of(scraper)
+    path, name = values.where(EXTRA_OBJECTS), str(part.tree["metadata"]["name"])
+    key = name if isinstance(values.get(EXTRA_OBJECTS), dict) else APPEND
+    return [Edit(values.document, (*path, key), part.tree)]

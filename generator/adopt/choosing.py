@@ -1,0 +1,103 @@
+"""Which of the scrapers that were found are meant, and what their folders are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from generator.adopt.component import safe_name
+from generator.adopt.refusals import owner_of
+from generator.adopt.trees import outermost
+from generator.errors import InputError, Problem
+from generator.monitoring import Scraper, Setup
+
+# As kubectl abbreviates them.
+_SHORT: Mapping[str, str] = {
+    "deploy": "deployment",
+    "ds": "daemonset",
+    "po": "pod",
+    "rs": "replicaset",
+    "sts": "statefulset",
+}
+
+
+def adoptable(setup: Setup, selected: Sequence[str]) -> tuple[list[Scraper], list[Scraper]]:
+    """Give the scrapers to adopt, and those that are left out because others among them make them.
+
+    ``selected`` are ``KIND/NAME``, or ``KIND/NAMESPACE/NAME``; none stands for every Prometheus.
+
+    Raises:
+        InputError: there is none, or one that is selected isn't there.
+    """
+    if selected:
+        problems = [_unknown(setup, one) for one in selected if not _matching(setup, one)]
+        if problems:
+            raise InputError(problems)
+        wanted = [scraper for one in selected for scraper in _matching(setup, one)]
+        return list({id(scraper): scraper for scraper in wanted}.values()), []
+    found = [scraper for scraper in setup.scrapers if scraper.product]
+    if not found:
+        raise InputError(_nothing(setup))
+    made = [scraper for scraper in found if owner_of(scraper)]
+    others = [scraper for scraper in found if scraper not in made]
+    return (others, made) if others else (made, [])
+
+
+def _spellings(scraper: Scraper) -> set[str]:
+    outer = outermost(scraper.document)
+    kinds = {outer.kind.lower()} if outer.kind else {scraper.flavour}
+    names = {scraper.name, outer.name or scraper.name}
+    if scraper.namespace:
+        names |= {f"{scraper.namespace}/{name}" for name in tuple(names)}
+    return {f"{kind}/{name}" for kind in kinds for name in names}
+
+
+def _matching(setup: Setup, text: str) -> list[Scraper]:
+    kind, _, name = text.partition("/")
+    wanted = f"{_SHORT.get(kind.lower(), kind.lower())}/{name}"
+    return [scraper for scraper in setup.scrapers if wanted in _spellings(scraper)]
+
+
+def _unknown(setup: Setup, text: str) -> Problem:
+    from difflib import get_close_matches
+
+    known = sorted({min(_spellings(scraper), key=len) for scraper in setup.scrapers})
+    close = get_close_matches(text, known, n=1)
+    hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(known)}" if known else ""
+    return Problem(
+        f"no Prometheus is {text}", None, "--select", expected="KIND/NAME, as in statefulset/prometheus", hint=hint
+    )
+
+
+def _nothing(setup: Setup) -> Problem:
+    kinds = Counter(document.kind for document in setup.documents if document.kind)
+    seen = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    files = len(setup.values)
+    seen = ", ".join(
+        part for part in (seen, f"{files} values file{'s' * (files > 1)} of other charts" * bool(files)) if part
+    )
+    return Problem(
+        "there is no Prometheus here",
+        found=seen or "nothing",
+        expected="a workload that runs Prometheus, a Prometheus resource, or values of a chart that brings one",
+    )
+
+
+def folder_names(scrapers: Sequence[Scraper], name: str = "") -> list[str]:
+    """Name the folder of each: after the Prometheus, and its namespace and kind where two would be the same.
+
+    ``name`` is the user's, for the only one there is.
+    """
+    if name:
+        return [name]
+    shapes: list[Callable[[Scraper], list[str]]] = [
+        lambda one: [one.name],
+        lambda one: [one.namespace, one.name],
+        lambda one: [one.namespace, outermost(one.document).kind or one.flavour, one.name],
+    ]
+    names: list[str] = []
+    for shape in shapes:
+        names = [safe_name("-".join(filter(None, shape(scraper)))) for scraper in scrapers]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{one}-{number}" for number, one in enumerate(names, 1)]

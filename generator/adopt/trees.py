@@ -1,0 +1,91 @@
+"""Edits made on documents in memory, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from generator.errors import InputError, ValuePath
+from generator.intake.document import Document, Text, value_at
+from generator.monitoring.edits import REMOVE, Edit, edited_tree, position
+from generator.yaml import block, load_documents
+from generator.yaml.editing import REMOVE as REMOVED
+from generator.yaml.editing import Change, edited
+
+
+def outermost(document: Document) -> Document:
+    """Give the Kubernetes object, or the values, that an embedded document is in; others give themselves."""
+    while document.outer is not None:
+        document = document.outer[0]
+    return document
+
+
+def applied(documents: Sequence[Document], edits: Iterable[Edit]) -> list[Document]:
+    """Make edits one after another; give all documents, those that changed as new ones.
+
+    YAML that a string holds keeps its comments and layout. Edits of other documents, and of Secrets, aren't made.
+    """
+    work = _Work(documents)
+    for edit in edits:
+        if work.has(edit.document):
+            work.apply(edit.document, edit.path, edit.value)
+    return work.documents()
+
+
+def can_be_edited(documents: Sequence[Document], edits: Iterable[Edit]) -> bool:
+    """Say whether `applied` makes all of some edits."""
+    work = _Work(documents)
+    return all(work.has(edit.document) for edit in edits)
+
+
+class _Work:
+    """Documents, and what has become of their trees."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.all = documents
+        self.trees = {id(document): document.tree for document in documents}
+
+    def has(self, document: Document) -> bool:
+        """Whether a document may be edited."""
+        outer = outermost(document)
+        return id(outer) in self.trees and outer.kind != "Secret"
+
+    def documents(self) -> list[Document]:
+        """All documents; what was changed is located in its new text."""
+        return [_again(one, self.trees[id(one)]) for one in self.all]
+
+    def apply(self, document: Document, path: ValuePath, value: object) -> None:
+        """Make one edit."""
+        if document.outer is None:
+            self.trees[id(document)] = edited_tree(self.trees[id(document)], path, value)
+            return
+        outer, place = document.outer
+        self.apply(outer, place, self.new_text(document, path, value))
+
+    def new_text(self, document: Document, path: ValuePath, value: object) -> str:
+        """Edit the text that an embedded document is read from."""
+        text, tree = self.text(document), self.tree(document)
+        change = Change(document.index, (*document.path, *position(tree, path)), REMOVED if value is REMOVE else value)
+        try:
+            return edited(text, document.source, [change])
+        except InputError:  # written in a way that can't be edited: it is printed anew
+            whole = load_documents(text, document.source)
+            whole[document.index] = edited_tree(whole[document.index], (*document.path, *path), value)
+            return "---\n".join(block(one, sort_keys=False) + "\n" for one in whole)
+
+    def text(self, document: Document) -> str:
+        """The text of an embedded document, as it is by now."""
+        assert document.outer is not None  # noqa: S101  # its callers have looked
+        outer, place = document.outer
+        return str(value_at(self.tree(outer), place))
+
+    def tree(self, document: Document) -> object:
+        """The tree of any document, as it is by now."""
+        if document.outer is None:
+            return self.trees[id(document)]
+        return value_at(load_documents(self.text(document), document.source)[document.index], document.path)
+
+
+def _again(document: Document, tree: dict[str, object]) -> Document:
+    if tree is document.tree:
+        return document
+    return Document(tree, Text(block(tree, sort_keys=False) + "\n", document.source))
