@@ -270,6 +270,15 @@ def test_a_port_of_the_proxys_own_is_cleartext_too():
     assert only(text, "https-to-merged").found.startswith("job istio-mtls asks port 15090 over https")
 
 
+@pytest.mark.parametrize("rules", ["", "      relabel_configs: []\n", "      relabel_configs:\n"])
+def test_a_job_that_asks_every_port_of_a_pod_leaves_out_the_proxys(rules):
+    text = configured(("      relabel_configs:\n" + KEEP, rules))
+    found = only(text, "https-to-merged")
+    assert found.severity == "warning"
+    assert found.found.startswith("job istio-mtls asks every port of a pod over https, 15090 too")
+    assert mine(repaired(text, found)) == []
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -16,6 +16,7 @@ from generator.monitoring.versions import Version
 
 _MERGING_SINCE: Version = (1, 7)
 _PORT = "__meta_kubernetes_pod_annotation_prometheus_io_port"
+_DISCOVERED_PORT = "__meta_kubernetes_pod_container_port_number"
 _CLEARTEXT = {"15020": "the agent's", "15090": "Envoy's"}
 _BY_ANNOTATION = """\
       - source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape]
@@ -66,6 +67,12 @@ def https_to_merged(setup: Setup) -> Iterator[Found]:
         if not asked:
             continue
         port = asked[0].port
+        if any(one.port not in _CLEARTEXT for one in outcomes(scrape, merged_pod(), sure=True)):
+            says = (
+                f"{scrape} asks every port of a pod over https, {port} too, which is {_CLEARTEXT[port]} and cleartext"
+            )
+            yield found_at(scrape, _address_rule(scrape), says, _leave_out(scrape, _DISCOVERED_PORT))
+            continue
         other = merged_pod({"prometheus.io/port": "8080"})
         if any(one.port == port for one in outcomes(scrape, other, filters=False)):
             says = f"{scrape} asks port {port} over https, which is {_CLEARTEXT[port]} and cleartext"
@@ -83,12 +90,14 @@ def _address_rule(scrape: Scrape) -> ValuePath:
     return setting[-1][len(scrape.path) :] if setting else (("port",) if "port" in scrape.tree else ())
 
 
-def _leave_out(scrape: Scrape) -> Fix:
+def _leave_out(scrape: Scrape, label: str = _PORT) -> Fix:
     names = scrape.spelling
-    drop = {names.sources: [_PORT], "action": "drop", "regex": "15020|15090"}
+    drop = {names.sources: [label], "action": "drop", "regex": "15020|15090"}
     says = "leave out pods whose metrics are merged; another job over http may take them"
+    if label == _DISCOVERED_PORT:
+        says = "leave out the proxy's own ports; another job over http may take them"
     place = scrape.where(names.relabelings)
-    if not isinstance(scrape.document.get(*place), list):
+    if not isinstance(scrape.document.get(*place), list) and scrape.tree.get(names.relabelings):
         # They are a chart's own, and a list in values would replace them.
         return Fix(f"{says}: add this to the chart's own {names.relabelings}", yaml=snippet_of(drop))
     comment = "the agent's port and Envoy's are cleartext whatever the mTLS mode"
