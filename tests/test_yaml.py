@@ -349,3 +349,10 @@ def test_six_hundred_lines_are_read_in_a_few_milliseconds():
         load(text, "f.yaml")
         times.append(time.perf_counter() - started)
     assert min(times) < 0.008
+
+
+def test_numbers_and_booleans_may_be_keys_where_they_are_asked_for():
+    text = "ports: {8080: a}\non: b\n1.5: c\n"
+    assert load_documents(text, "a.yaml", any_keys=True) == [{"ports": {"8080": "a"}, "true": "b", "1.5": "c"}]
+    with pytest.raises(InputError, match="a key must be a string"):
+        load_documents(text, "a.yaml")

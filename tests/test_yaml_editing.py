@@ -577,3 +577,10 @@ def test_a_text_that_would_read_differently_is_never_given():
     # No YAML holds half of a character.
     with pytest.raises(InputError, match="a: can't be changed without"):
         edited("a: 1 # c\n", "a.yaml", [Change(0, ("a",), "\ud800")])
+
+
+def test_ports_may_be_keys_without_quotes():
+    text = "portLevelMtls:\n  8080: # ours\n    mode: DISABLE\n"
+    assert edited(text, "a.yaml", [Change(0, ("portLevelMtls", "8080", "mode"), "STRICT")]) == text.replace(
+        "DISABLE", "STRICT"
+    )

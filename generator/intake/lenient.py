@@ -26,13 +26,13 @@ def load_text(text: str, source: str) -> tuple[list[Any], str]:
         InputError: every problem found.
     """
     try:
-        return load_documents(text, source), text
+        return load_documents(text, source, any_keys=True), text
     except InputError as error:
         if STAND_IN in text or not any(_COMPLAINT in problem.message for problem in error.problems):
             raise
     readable = _COLON.sub(STAND_IN, text)
     try:
-        return restored(load_documents(readable, source)), readable
+        return restored(load_documents(readable, source, any_keys=True)), readable
     except InputError as error:
         told = [
             problem._replace(**{key: restored(getattr(problem, key)) for key in ("message", "path", "found", "hint")})

@@ -39,13 +39,22 @@ def load(text: str, source: str) -> object:
     return documents[0] if documents else None
 
 
-def load_documents(text: str, source: str) -> list[object]:
+def load_documents(text: str, source: str, *, any_keys: bool = False) -> list[object]:
     """Read a stream of YAML documents, each as ``load`` does; empty ones are left out.
+
+    With ``any_keys``, numbers and booleans are taken as keys too, and become strings, as on their way to the API
+    server: the ports of a PeerAuthentication's ``portLevelMtls`` are mostly written so.
 
     Raises:
         InputError: every problem found.
     """
-    return [document for document in _Reader(text, source).documents(several=True) if document is not None]
+    reader = _Reader(text, source, any_keys=any_keys)
+    return [document for document in reader.documents(several=True) if document is not None]
+
+
+def key_text(key: object) -> str:
+    """Give the string that a key becomes on its way to JSON (sigs.k8s.io/yaml): ``8080``, ``true``."""
+    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 class _Stop(Exception):  # noqa: N818  # it never leaves this module
@@ -55,9 +64,10 @@ class _Stop(Exception):  # noqa: N818  # it never leaves this module
 class _Reader:
     """Builds the values of one text, and notes problems as it goes."""
 
-    def __init__(self, text: str, source: str) -> None:
+    def __init__(self, text: str, source: str, *, any_keys: bool = False) -> None:
         self.text = text
         self.source = source
+        self.any_keys = any_keys
         self.problems: list[Problem] = []
         self.path: list[str | int] = []
         self.count = 0
@@ -205,6 +215,8 @@ class _Reader:
 
     def refuse_key(self, key: object, event: _Event) -> str:
         """Note that a key is no string; give the string it would be if it were quoted."""
+        if self.any_keys and isinstance(key, (bool, int, float)):
+            return key_text(key)
         self.path[-1] = ""
         if type(event) is not ScalarEvent:
             kind = "a map" if isinstance(key, dict) else "a list" if isinstance(key, list) else "an alias"

@@ -252,3 +252,10 @@ def test_every_key_of_a_printed_text_within_a_text_is_on_the_line_that_is_said(t
         if path and isinstance(path[-1], str):
             found = _at(text.split("\n"), inner.locate(path))
             assert found.startswith(scalar(path[-1]) if literal else "c: ")
+
+
+def test_ports_may_be_keys_without_quotes():
+    text = "kind: PeerAuthentication\nspec:\n  portLevelMtls:\n    8080:\n      mode: DISABLE\n"
+    [document] = documents_of(text, "a.yaml")
+    assert document.get("spec", "portLevelMtls", "8080", "mode") == "DISABLE"
+    assert document.locate(("spec", "portLevelMtls", "8080", "mode")).line == 5

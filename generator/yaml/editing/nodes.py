@@ -21,6 +21,7 @@ from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension wi
 )
 
 from generator.yaml.editing.lines import BREAK, Lines, skip
+from generator.yaml.reading import key_text
 from generator.yaml.scalars import meaning, tagged
 
 
@@ -81,7 +82,7 @@ class Entry:
         self.after = after
         self.node = node
         self.key = key
-        self.name: str = "" if key is None else str(key.value)
+        self.name: str = "" if key is None else key_text(key.value)
         self.merge = False
         self.end = max(node.end, after, key.end if key else start)
 
