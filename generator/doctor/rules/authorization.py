@@ -102,7 +102,7 @@ def _allowing(setup: Setup, target: Target) -> list[Document]:
         one
         for one in resources(setup, "AuthorizationPolicy")
         if one.namespace in {namespace, ROOT}
-        and one.get("spec", "action") in {None, "ALLOW"}
+        and one.get("spec", "action") in (None, "ALLOW")
         and one.get("spec", "targetRefs") is None
         and one.get("spec", "targetRef") is None
         and fits(selected(one), target.pod.labels)

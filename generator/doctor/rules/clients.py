@@ -148,7 +148,7 @@ def _declared(subject: Subject) -> set[str]:
 def _behind(setup: Setup, subject: Subject, number: str) -> Iterator[str]:
     """The numbers of the pod's ports to which Services lead a port of theirs."""
     names = {
-        port.get("name"): str(port.get("containerPort"))
+        str(port.get("name")): str(port.get("containerPort"))
         for path, _ in subject.pod.containers()
         for _, port in subject.pod.items(*path, "ports")
     }
@@ -160,7 +160,7 @@ def _behind(setup: Setup, subject: Subject, number: str) -> Iterator[str]:
         for port in listed if isinstance(listed, list) else []:
             if isinstance(port, dict) and str(port.get("port")) == number:
                 target = port.get("targetPort", port.get("port"))
-                yield str(target) if isinstance(target, int) else names.get(target, number)
+                yield str(target) if isinstance(target, int) else names.get(str(target), number)
 
 
 # -------------------------------------------------------------------------------------------------- mTLS to Prometheus

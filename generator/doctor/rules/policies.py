@@ -140,7 +140,7 @@ def port_modes(document: Document) -> dict[str, str]:
 
 def _mode(document: Document) -> str:
     mode = document.get("spec", "mtls", "mode")
-    return mode if mode in {"STRICT", "PERMISSIVE", "DISABLE"} else ""
+    return mode if mode in ("STRICT", "PERMISSIVE", "DISABLE") else ""
 
 
 # ----------------------------------------------------------------------------------------------------------- Sidecar

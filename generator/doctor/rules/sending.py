@@ -142,7 +142,7 @@ def _strict(setup: Setup, receiver: _Receiver) -> Document | None:
         return None
     policies = [one for one in resources(setup, "PeerAuthentication") if one.namespace == receiver.namespace]
     spared = [one for one in policies if selected(one)]
-    if any({"PERMISSIVE", "DISABLE"} & {*port_modes(one).values(), one.get("spec", "mtls", "mode")} for one in spared):
+    if any({"PERMISSIVE", "DISABLE"} & {*port_modes(one).values(), str(one.get("spec", "mtls", "mode"))} for one in spared):
         return None
     stated = stated_mode(setup, receiver.namespace, {})
     if stated is None or stated.mode != "STRICT":
