@@ -100,6 +100,21 @@ def test_the_old_name_in_an_injected_proxys_configuration_is_replaced_too():
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--discoveryAddress", "istio-pilot.istio-system.svc:15012"), "- istiod.istio-system.svc:15012"),
+        (("--discoveryAddress=istio-pilot.mesh:15010",), "- --discoveryAddress=istiod.mesh:15012"),
+    ],
+)
+def test_the_old_name_in_an_argument_that_an_old_agent_heeds_is_replaced_too(arguments, expected):
+    text = but(with_args(*arguments), (IMAGE, "docker.io/istio/proxyv2:1.5.1"))
+    finding = only(text, "dead-host")
+    assert finding.found.startswith("--discoveryAddress is istio-pilot.")
+    assert expected in repaired(text, finding)
+    assert "dead-host" not in ids(with_args(*arguments))  # it is not read any more, which is another rule's
+
+
+@pytest.mark.parametrize(
     "address", ["istiod.istio-system.svc:15012", "istiod-canary.istio-system.svc:15012", "my-istio-pilots:1"]
 )
 def test_other_control_planes_are_fine(address):

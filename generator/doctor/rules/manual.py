@@ -129,10 +129,15 @@ def _instead(pod: PodView, path: ValuePath, flags: Mapping[str, str]) -> Iterato
     wrong=but(MANUAL, ("istiod.istio-system.svc:15012", "istio-pilot.istio-system.svc:15012")),
 )
 def dead_host(setup: Setup) -> Iterator[Found]:
-    """Look at the variables of a proxy by hand, and at the configuration of an injected one."""
+    """Look at the variables and arguments of a proxy by hand, and at the configuration of an injected one."""
     if setup.settings.istio < (1, 8):
         return
-    for scraper, path, _ in proxies(setup):
+    for scraper, path, container in proxies(setup):
+        for key, index, flag, host in _arguments_heeded(container, _agent_version(setup, container)):
+            if _PILOT.search(host):
+                argument = (*path, key, index)
+                fix = Fix("name istiod", (scraper.pod.set(argument, _today(str(container[key][index]))),))
+                yield Found(scraper.document, scraper.pod.where(*argument), f"--{flag} is {host}", fix)
         for place, item in scraper.pod.items(*path, "env"):
             value = item.get("value")
             if isinstance(value, str) and _PILOT.search(value):
@@ -145,6 +150,13 @@ def dead_host(setup: Setup) -> Iterator[Found]:
         if inner is not None and isinstance(value, str) and _PILOT.search(value):
             fix = Fix("name istiod", (Edit(inner, ("discoveryAddress",), _today(value)),))
             yield Found(inner, ("discoveryAddress",), f"discoveryAddress is {value}", fix, resource=str(scraper))
+
+
+def _arguments_heeded(container: Mapping[str, Any], version: Version) -> Iterator[tuple[str, int, str, str]]:
+    """Every flag that an agent knows: the list and the index in it where its value stands, its name and value."""
+    for key, index, name, value, count in _flags(container):
+        if name not in _GONE or version < _GONE[name]:
+            yield key, index + count - 1, name, value
 
 
 def _today(text: str) -> str:
