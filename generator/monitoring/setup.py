@@ -90,6 +90,7 @@ class Setup:
         self.settings = settings
         self.notes: list[Problem] = []
         self._injections: dict[int, Injection] = {}
+        self._configurations: dict[int, list[Document]] = {}
         self._pods: dict[int, Mapping[str, Any]] = {}
         self._writers: dict[int, Writer | None] = {}
 
@@ -129,12 +130,19 @@ class Setup:
         return tuple(found)
 
     def of_kind(self, *kinds: str, group: str | None = None) -> list[Document]:
-        """The Kubernetes objects of some kinds, and of an API group where one is given."""
-        return [
-            document
-            for document in self.documents
-            if document.kind in kinds and (group is None or document.group == group)
-        ]
+        """The Kubernetes objects of some kinds, and of an API group where one is given, in their order."""
+        ranked = [one for kind in dict.fromkeys(kinds) for one in self._by_kind.get(kind, ())]
+        if len(kinds) > 1:
+            ranked.sort(key=lambda one: one[0])
+        return [document for _, document in ranked if group is None or document.group == group]
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[tuple[int, Document]]]:
+        """The objects by kind, each with its rank: rules ask often, and dumps of clusters are large."""
+        found: dict[str, list[tuple[int, Document]]] = {}
+        for rank, document in enumerate(self.documents):
+            found.setdefault(document.kind, []).append((rank, document))
+        return found
 
     @cached_property
     def workloads(self) -> tuple[tuple[Document, PodView], ...]:
@@ -256,9 +264,12 @@ class Setup:
     # -------------------------------------------------------------------------------- what a scraper is given
 
     def configurations(self, scraper: Scraper) -> list[Document]:
-        """The prometheus.yml of a workload, where its ConfigMap or Secret is among the documents."""
-        if scraper.flavour != "workload":
-            return []
+        """The prometheus.yml of a workload, where its ConfigMap or Secret is among the documents; worked out once."""
+        if id(scraper) not in self._configurations:
+            self._configurations[id(scraper)] = self._configured(scraper) if scraper.flavour == "workload" else []
+        return self._configurations[id(scraper)]
+
+    def _configured(self, scraper: Scraper) -> list[Document]:
         wanted = posixpath.basename(self.configuration_file(scraper)) or "prometheus.yml"
         found: list[Document] = []
         for kind, name in self._sources(scraper):
