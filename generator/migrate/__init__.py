@@ -2,7 +2,8 @@
 
 sources    the files that a user names, as texts; folders, but nothing that kustomize or Helm has to build
 applying   the edits of one fix, made in texts
-comments   comments that say why a value is there
+comments   comments that say why a value is there, or go along with one
+moving     values that a fix moves, so that they keep their place or their comments
 choosing   which fixes can be made together
 rounds     fix after fix until doctor has no more: what was made, and what is left
 diffing    what changed, as a unified diff; where a line of the result stands in the file as it is

@@ -8,7 +8,8 @@ from typing import Any
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.intake.document import Document
 from generator.intake.lenient import STAND_IN, load_text, restored
-from generator.migrate.comments import commented
+from generator.migrate.comments import Comments, comments_at, explained, with_comments
+from generator.migrate.moving import Move, moves, renamed
 from generator.monitoring.edits import APPEND, REMOVE, Edit, position
 from generator.yaml import editing as yaml_editing
 from generator.yaml import load_documents
@@ -52,39 +53,76 @@ class Texts:
         """
         new = Texts(dict(self.files))
         new._inner = dict(self._inner)
+        moved = {id(edit): move for move in moves(edits) for edit in move}
+        renamings: dict[int, bool] = {}
+        comments: dict[int, Comments] = {}
         for edit in edits:
-            new._make(edit)
+            move = moved.get(id(edit))
+            if move is not None and move.is_renaming:
+                if id(move.setting) not in renamings:
+                    renamings[id(move.setting)] = new._rename(move)
+                if renamings[id(move.setting)]:
+                    continue
+            elif move is not None:
+                comments.setdefault(id(move.setting), new._comments(move))
+            new._make(edit, comments.get(id(edit), Comments()))
         return new
 
-    def _make(self, edit: Edit) -> None:
-        document, path, value = edit.document, edit.path, edit.value
-        comment = edit.comment
+    def _make(self, edit: Edit, comments: Comments) -> None:
+        document, text = edit.document, self._text(edit.document)
+        whole = (*document.path, *edit.path)
+        new = _edited(document, text, whole, edit.value)
+        if edit.comment and _is_readable(new, document.source):
+            new = explained(new, document.source, document.index, whole, edit.comment)
+        if any(comments) and _is_readable(new, document.source):
+            new = with_comments(new, document.source, document.index, whole, comments)
+        self._put(document, new)
+
+    def _rename(self, move: Move) -> bool:
+        """Give a value another key in its place; say whether that could be done."""
+        document, text = move.removing.document, self._text(move.removing.document)
+        if not _is_readable(text, document.source):
+            return False
+        whole = (*document.path, *move.removing.path)
+        new = renamed(text, document.source, document.index, whole, str(move.setting.path[-1]))
+        if new is not None:
+            self._put(document, new)
+        return new is not None
+
+    def _comments(self, move: Move) -> Comments:
+        """The comments that go along with a value."""
+        document, text = move.removing.document, self._text(move.removing.document)
+        if not _is_readable(text, document.source):
+            return Comments()
+        return comments_at(text, document.source, document.index, (*document.path, *move.removing.path))
+
+    def _text(self, document: Document) -> str:
+        """What has become of the text that a document was read from."""
+        if document.outer is None:
+            return self.files[document.source]
+        return self._inner.get(place_of(document), document.text)
+
+    def _put(self, document: Document, text: str) -> None:
+        """Take a new text for a document, and change the strings that hold it."""
         while document.outer is not None:
-            outer, place = document.outer
-            if outer.kind == "Secret" and place[:1] == ("data",):
+            outer, path = document.outer
+            if outer.kind == "Secret" and path[:1] == ("data",):
                 message = "what a Secret holds in base64 is not changed"
                 hint = "change it where the Secret is made, or write it as stringData"
-                raise InputError(Problem(message, outer.locate(place), dotted(place), hint=hint))
-            key = place_of(document)
-            text = _edited(document, self._inner.get(key, document.text), path, value, comment)
-            self._inner[key] = text
-            document, path, value, comment = outer, place, text, ""
-        self.files[document.source] = _edited(document, self.files[document.source], path, value, comment)
+                raise InputError(Problem(message, outer.locate(path), dotted(path), hint=hint))
+            self._inner[place_of(document)] = text
+            text = _edited(outer, self._text(outer), (*outer.path, *path), text)
+            document = outer
+        self.files[document.source] = text
 
 
-def _edited(document: Document, text: str, path: ValuePath, value: object, comment: str) -> str:
-    """Change one value of one document in what has become of its text."""
-    whole = (*document.path, *path)
+def _edited(document: Document, text: str, path: ValuePath, value: object) -> str:
+    """Change one value in what has become of the text of a document; the path begins at the text's document."""
     if _is_readable(text, document.source):
-        new = _changed(text, document.source, document.index, whole, value)
-        if not comment:
-            return new
-        return commented(new, document.source, document.index, whole, comment)
+        return _changed(text, document.source, document.index, path, value)
     if _is_json(document):
-        return _in_json(document, text, lambda part: _changed(part, document.source, document.index, whole, value))
-    return _in_lenient(
-        text, document.source, lambda part: _changed(part, document.source, document.index, whole, value)
-    )
+        return _in_json(document, text, lambda part: _changed(part, document.source, document.index, path, value))
+    return _in_lenient(text, document.source, lambda part: _changed(part, document.source, document.index, path, value))
 
 
 def _changed(text: str, source: str, index: int, path: ValuePath, value: object) -> str:

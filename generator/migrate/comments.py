@@ -1,35 +1,90 @@
-"""Comments that say why a value is there."""
+"""Comments: those that say why a value is there, and those that go along with a value that moves."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from generator.errors import InputError, ValuePath
 from generator.yaml import document_locations, load_documents
 
+_KEY = re.compile(r"[\w\"'./-]+:(\s|$)")
 
-def commented(text: str, source: str, document: int, path: ValuePath, comment: str) -> str:
-    """Put a comment on a line of its own above a key of a block; a text that says the same already stays as it is.
+
+class Comments(NamedTuple):
+    """What stands at a key: comment lines right above it, each from its ``#`` on, and what follows on its line."""
+
+    above: tuple[str, ...] = ()
+    beside: str = ""
+
+
+def explained(text: str, source: str, document: int, path: ValuePath, why: str) -> str:
+    """Put the reason of a value on a line of its own above its key; a text that says it already stays as it is.
 
     ``document`` counts the documents that aren't empty. JSON takes no comments, and between brackets, or beside a
     list's dash, there is no line for one: such a text stays as it is, too.
     """
-    if f"# {comment}" in text or text.lstrip("\ufeff \t\r\n").startswith(("{", "[")) or source.endswith(".json"):
+    return text if f"# {why}" in text else with_comments(text, source, document, path, Comments((f"# {why}",)))
+
+
+def comments_at(text: str, source: str, document: int, path: ValuePath) -> Comments:
+    """Give the comments that belong to a key of a block."""
+    lines, index, indent = _key_line(text, source, document, path)
+    if indent is None:
+        return Comments()
+    above: list[str] = []
+    number = index
+    while number > 0 and lines[number - 1].startswith(f"{indent}#"):
+        number -= 1
+        above.insert(0, lines[number].strip())
+    values = load_documents(text, source)
+    for match in re.finditer(r"(?<=\s)#", lines[index]):
+        start = match.start()
+        shorter = [*lines[:index], lines[index][:start].rstrip(), *lines[index + 1 :]]
+        if _reads_as("\n".join(shorter), source, values):
+            return Comments(tuple(above), lines[index][start:].rstrip())
+    return Comments(tuple(above))
+
+
+def with_comments(text: str, source: str, document: int, path: ValuePath, comments: Comments) -> str:
+    """Put comments at a key, as far as there is room for them; what the text says stays the same."""
+    if not any(comments) or text.lstrip("\ufeff \t\r\n").startswith(("{", "[")) or source.endswith(".json"):
         return text
+    lines, index, indent = _key_line(text, source, document, path)
+    if indent is None:
+        return text
+    values = load_documents(text, source)
+    for new in _candidates(lines, index, indent, comments):
+        if _reads_as(new, source, values):
+            return new
+    return text
+
+
+def _candidates(lines: list[str], index: int, indent: str, comments: Comments) -> Iterator[str]:
+    """The texts that could come of it, the fullest first."""
+    ending = "\r" if lines[index].endswith("\r") else ""
+    above = [f"{indent}{comment}{ending}" for comment in comments.above]
+    beside = [f"{lines[index].rstrip()}  {comments.beside}{ending}"] if comments.beside else []
+    for line in [*beside, lines[index]]:
+        yield "\n".join([*lines[:index], *above, line, *lines[index + 1 :]])
+
+
+def _key_line(text: str, source: str, document: int, path: ValuePath) -> tuple[list[str], int, str | None]:
+    """Give a text's lines, the number of the one that a key begins, and its indentation; None where none does."""
+    lines = text.split("\n")
     place = document_locations(text, source)[document].keys.get(path)
     if place is None:
-        return text
-    lines = text.split("\n")
+        return lines, 0, None
     line = lines[place.line - 1]
-    start = re.match(r" *", line)
-    indent = start[0] if start else ""
-    if len(indent) != place.column - 1 or not re.match(r"[\w\"'./-]+:(\s|$)", line[len(indent) :]):
-        return text
-    ending = "\r" if line.endswith("\r") else ""
-    lines.insert(place.line - 1, f"{indent}# {comment}{ending}")
-    new = "\n".join(lines)
+    rest = line.lstrip(" ")
+    indent = line[: len(line) - len(rest)]
+    fits = len(indent) == place.column - 1 and _KEY.match(rest)
+    return lines, place.line - 1, indent if fits else None
+
+
+def _reads_as(text: str, source: str, values: list[object]) -> bool:
     try:
-        same = load_documents(new, source) == load_documents(text, source)
+        return load_documents(text, source) == values
     except InputError:
-        return text
-    return new if same else text
+        return False
