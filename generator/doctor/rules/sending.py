@@ -141,8 +141,8 @@ def _strict(setup: Setup, receiver: _Receiver) -> Document | None:
     if setup.mesh_of(receiver.namespace).namespace_injection is False or _is_operated_outside(setup, receiver):
         return None
     policies = [one for one in resources(setup, "PeerAuthentication") if one.namespace == receiver.namespace]
-    spared = [one for one in policies if selected(one)]
-    if any({"PERMISSIVE", "DISABLE"} & {*port_modes(one).values(), str(one.get("spec", "mtls", "mode"))} for one in spared):
+    spared = [{*port_modes(one).values(), str(one.get("spec", "mtls", "mode"))} for one in policies if selected(one)]
+    if any({"PERMISSIVE", "DISABLE"} & modes for modes in spared):
         return None
     stated = stated_mode(setup, receiver.namespace, {})
     if stated is None or stated.mode != "STRICT":
