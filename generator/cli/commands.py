@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from generator import __version__
+from generator.cli.adopt import adopt
 from generator.cli.diff import diff
 from generator.cli.doctor import doctor
 from generator.cli.inject import inject
+from generator.cli.migrate import migrate
 from generator.cli.options import (
     FORMS,
     Folders,
@@ -57,7 +59,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 --check, diff or verify found something, 2 something can't be used, 3 a bug of ours.",
+    epilog="Exit codes: 0 fine, 1 --check, diff, verify or doctor found something, 2 something can't be used, 3 a bug.",
 )
 @click.version_option(__version__, prog_name="sidecert", message="%(prog)s %(version)s")
 def cli() -> None:
@@ -241,6 +243,8 @@ def schema(**where: Any) -> None:
 cli.add_command(diff)
 cli.add_command(verify)
 cli.add_command(doctor)
+cli.add_command(adopt)
+cli.add_command(migrate)
 cli.add_command(inject)
 
 

@@ -64,9 +64,8 @@ def examine_all(setups: Sequence[Setup], rules: Sequence[str] | None = None) -> 
     diagnoses = [examine(setup, rules) for setup in setups]
     if len(diagnoses) == 1:
         return diagnoses[0]
-    findings = {
-        (one.rule.id, id(one.document), one.path, one.found): one for each in diagnoses for one in each.findings
-    }
+    # By place, not by document: what charts' values install is read anew in each setup.
+    findings = {(one.rule.id, one.location, one.path, one.found): one for each in diagnoses for one in each.findings}
     unjudged = dict.fromkeys(problem for each in diagnoses for problem in each.unjudged)
     ordered = sorted(findings.values(), key=_order)
     return Diagnosis(tuple(ordered), tuple(unjudged), sum(each.silenced for each in diagnoses))

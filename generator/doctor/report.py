@@ -10,6 +10,7 @@ from generator.doctor.examining import Diagnosis
 from generator.doctor.rule import SEVERITIES, Finding, Rule, Severity
 from generator.doctor.words import counted
 from generator.errors import Problem, ValuePath, dotted
+from generator.intake.built import BuiltDocument
 from generator.intake.document import Document
 from generator.monitoring import Edit, Setup
 from generator.monitoring.edits import snippet
@@ -42,7 +43,7 @@ class Report(NamedTuple):
 
     def documents(self) -> list[Document]:
         """The Kubernetes objects that were judged."""
-        return list({id(one): one for setup in self.setups for one in setup.documents}.values())
+        return list({_key(one): one for setup in self.setups for one in setup.documents}.values())
 
     def values(self) -> list[Document]:
         """The values files that were judged."""
@@ -50,7 +51,7 @@ class Report(NamedTuple):
 
     def scrapers(self) -> int:
         """How many programs that scrape there are."""
-        return len({(id(one.document), one.name, one.resource) for setup in self.setups for one in setup.scrapers})
+        return len({(*_key(one.document), one.name, one.resource) for setup in self.setups for one in setup.scrapers})
 
     def number(self, severity: Severity) -> int:
         """How many findings are of a severity."""
@@ -63,6 +64,13 @@ class Report(NamedTuple):
     def fails(self, severity: str) -> bool:
         """Whether something as bad as ``severity`` was found, or worse; ``never`` is never reached."""
         return any(is_as_bad(finding, severity) for finding in self.findings)
+
+
+def _key(document: Document) -> tuple[object, ...]:
+    """Tell documents apart where several setups have them: what charts' values install is read in each anew."""
+    return (
+        (id(document),) if isinstance(document, BuiltDocument) else (id(document.shared), document.index, document.path)
+    )
 
 
 class Group(NamedTuple):

@@ -9,6 +9,7 @@ import pty
 import struct
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -304,3 +305,19 @@ class TestEnvironments:
     @pytest.mark.parametrize("folder", ["manifests", "kustomize"])
     def test_of_our_own_have_nothing_wrong(self, doctor, folder):
         assert doctor(str(ROOT / "output" / folder), "-q", "--fail-on", "warning").code == 0
+
+    def test_are_told_once_of_what_they_have_in_common(self, doctor, tmp_path):
+        objects = "extraManifests:\n- " + textwrap.indent(OPERATOR.partition("---\n")[0], "  ").strip()
+        spoilt = objects.replace('    sidecar.istio.io/inject: "true"\n', "").replace(
+            "medium: Memory", "sizeLimit: 1Mi"
+        )
+        for name in ("dev", "prod"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "all.yaml").write_text(WORKLOAD_AND_CONFIGURATION)
+        outcome = doctor(".", "-o", "json", values=f"prometheus:\n  prometheusSpec: {{}}\n{spoilt}\n")
+        data = json.loads(outcome.out)
+        told = [one["rule"] for one in data["findings"]]
+        assert told.count("certificates-on-disk") == 1
+        assert len(told) == len(set(told))
+        assert (data["summary"]["files"], data["summary"]["valuesFiles"]) == (3, 1)
+        assert (data["summary"]["objects"], data["summary"]["prometheuses"]) == (5, 4)
