@@ -12,6 +12,7 @@ from generator.doctor.rules.spoiling import MEMORY, METADATA, MOUNT
 from generator.doctor.rules.views import can_be_edited, existing, files_of, is_istio
 from generator.errors import ValuePath
 from generator.monitoring import PodView, Scraper, Setup
+from generator.monitoring.edits import REMOVE
 from generator.monitoring.pattern import pattern_edits
 from generator.monitoring.setup import is_inside, same_namespace
 
@@ -96,7 +97,7 @@ def legacy_secret(setup: Setup) -> Iterator[Found]:
                 scraper.document,
                 place,
                 _says(scraper.pod, legacy),
-                _fix(setup, scraper),
+                _fix(setup, scraper, legacy),
                 "error" if sure else "warning",
             )
     for document, pod in setup.workloads:
@@ -129,9 +130,12 @@ def _says(pod: PodView, legacy: LegacySecret) -> str:
     return f"the volume {legacy.volume}{where} is the secret {legacy.secret}, {what}"
 
 
-def _fix(setup: Setup, scraper: Scraper) -> Fix:
+def _fix(setup: Setup, scraper: Scraper, legacy: LegacySecret) -> Fix:
     if scraper.is_bare:
         return Fix("a Pod can't be changed: have the proxy write the certificates in the manifest of what makes it")
     if not can_be_edited(scraper):
         return Fix("have the proxy write the certificates in the manifest as it was before injection")
+    mounts = (mount for path, _ in scraper.pod.containers() for mount in scraper.pod.mounts(path))
+    if scraper.flavour == "workload" and all(mount.name != legacy.volume for mount in mounts):
+        return Fix("take the volume out: nothing mounts it", (scraper.pod.set(legacy.path, REMOVE),))
     return Fix("have the proxy write the certificates into a volume in memory", pattern_edits(setup, scraper))

@@ -30,6 +30,7 @@ _REMOVED = {"istio-certs", "istio-envoy"}
 _OPERATORS = re.compile(
     r"(config|config-out|tls-assets|web-config|.*-db)|(prometheus|thanos|secret|configmap|otlp|remote-write)-.*"
 )
+_NEW_NAMES = ("istio-workload-certs", "prometheus-istio-certs", *(f"istio-workload-certs-{n}" for n in range(2, 99)))
 #: Kinds whose template is checked before injection adds what annotations name.
 _CHECKED = {"Deployment", "ReplicaSet", "DaemonSet", "ReplicationController"}
 
@@ -66,6 +67,10 @@ def _may_be_added(scraper: Scraper, name: str) -> bool:
     if scraper.flavour in {"operator", "kube-prometheus-stack"} and scraper.product == "prometheus":
         return _OPERATORS.fullmatch(name) is not None
     return scraper.flavour != "workload" and not ("cert" in name and "istio" in name)
+
+
+def _is_used(setup: Setup, scraper: Scraper, name: str) -> bool:
+    return any(mount.name == name for mount in [*_mounts(scraper), *_annotated(setup, scraper)])
 
 
 def _is_lost(setup: Setup, name: str) -> bool:
@@ -179,18 +184,17 @@ def volume_removed_by_injection(setup: Setup) -> Iterator[Found]:
             continue
         for path, volume in scraper.pod.volumes():
             name = volume.get("name")
-            if not isinstance(name, str) or not _is_lost(setup, name):
+            if not isinstance(name, str) or not _is_lost(setup, name) or not _is_used(setup, scraper, name):
                 continue
             found = f"Istio {spelled(setup.settings.istio)} removes the volume {name} when it injects the pod"
-            new = "istio-workload-certs"
+            taken = [other.get("name") for _, other in scraper.pod.volumes()]
+            new = next(one for one in _NEW_NAMES if one not in taken)
             edits = _renamed(scraper, path, name, new) if name == "istio-certs" and can_be_edited(scraper) else ()
             yield Found(scraper.document, scraper.pod.where(*path, "name"), found, Fix(f"call it {new}", edits))
 
 
 def _renamed(scraper: Scraper, path: ValuePath, name: str, new: str) -> tuple[Edit, ...]:
-    """Rename a volume and what mounts it; nothing where the new name is taken."""
-    if any(volume.get("name") == new for _, volume in scraper.pod.volumes()):
-        return ()
+    """Rename a volume and what mounts it."""
     edits = [scraper.pod.set((*path, "name"), new)]
     mine = [mount.place for mount in _mounts(scraper) if mount.name == name]
     edits += [Edit(scraper.document, (*place, "name"), new) for place in mine]
@@ -234,7 +238,8 @@ def _named(setup: Setup, scraper: Scraper, key: str, index: int) -> tuple[Edit, 
     """Name a mount after the one volume that it can be of: the one that Prometheus has for certificates."""
     volumes = setup.volumes(scraper)
     mounted = {mount.name for mount in scraper.pod.mounts(scraper.container)}
-    wanted = [name for name, volume in volumes.items() if name in mounted and volume.is_empty_dir and "cert" in name]
+    likely = [name for name, volume in volumes.items() if volume.path is not None and "cert" in name]
+    wanted = [name for name in likely if name in mounted] or likely
     if key != USER_VOLUME_MOUNT or len(wanted) != 1:
         return ()
     tree = json.loads(scraper.pod.annotations[key])
