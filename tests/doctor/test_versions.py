@@ -162,6 +162,11 @@ def test_a_digest_is_not_replaced():
     assert finding.fix.edits == ()
 
 
+def test_an_image_of_somebody_elses_may_have_versions_of_its_own():
+    assert ids(but(PLAIN, (IMAGE, "registry.example.com/prometheus:1.4.2"))) == []
+    assert ids(but(PLAIN, (IMAGE, "registry.example.com/prometheus:2.26.0"))) == ["prometheus-too-old"]
+
+
 def test_vmagent_has_versions_of_its_own():
     text = but(PLAIN, (IMAGE, "victoriametrics/vmagent:v1.79.0"), (HOLD, HOLD))
     assert "prometheus-too-old" not in ids(text.replace("--config.file", "-promscrape.config"))

@@ -140,7 +140,8 @@ def output_directory_relative(setup: Setup) -> Iterator[Found]:
         Directories below it are fine.
         """,
     sources=["istio#28050", "istio#29688", "istio `security/pkg/nodeagent/cache/secretcache.go`"],
-    wrong=but(
+    wrong="# istio 1.8.6\n"
+    + but(
         PLAIN,
         (OUTPUT_CERTS, "OUTPUT_CERTS: /etc/certs"),
         ('"mountPath":"/etc/istio-output-certs"', '"mountPath":"/etc/certs"'),
@@ -152,7 +153,7 @@ def output_directory_reserved(setup: Setup) -> Iterator[Found]:
         if posixpath.normpath(writer.directory) != _RESERVED:
             continue
         document, path = written_place(scraper)
-        severity = "warning" if setup.settings.istio_given and setup.settings.istio >= (1, 9) else "error"
+        severity = "error" if setup.settings.istio < (1, 9) else "warning"
         edits = pattern_edits(setup, scraper) if is_steered(setup, scraper) and can_be_edited(scraper) else ()
         fix = Fix(f"write to another directory, such as {DEFAULT.directory}, and mount the volume there", edits)
         yield Found(document, path, "OUTPUT_CERTS is /etc/certs", fix, severity, str(scraper))  # type: ignore[arg-type]

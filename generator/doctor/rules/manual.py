@@ -31,6 +31,8 @@ _GONE: Mapping[str, Version] = {
 }
 _DEFAULT_DISCOVERY = "istiod.istio-system.svc:15012"
 _PILOT = re.compile(r"(?<![\w.-])istio-pilot(?P<rest>\.[\w.-]*)?(:\d+)?(?![\w-])", re.ASCII)
+#: Variables that give the agent another authority, or a certificate to start with.
+_OTHER_IDENTITY = {"CA_PROVIDER", "PROV_CERT", "FILE_MOUNTED_CERTS"}
 _FIELDS = {
     "POD_NAME": "metadata.name",
     "POD_NAMESPACE": "metadata.namespace",
@@ -180,7 +182,7 @@ def manual_proxy_incomplete(setup: Setup) -> Iterator[Found]:
     """Look for the variables, mounts and volumes, where the mesh's own CA is asked."""
     for scraper, path, container in proxies(setup):
         env = {str(item.get("name")): item.get("value") for _, item in scraper.pod.items(*path, "env")}
-        if not env.get("OUTPUT_CERTS") or "CA_PROVIDER" in env or container.get("envFrom"):
+        if not env.get("OUTPUT_CERTS") or _OTHER_IDENTITY & env.keys() or container.get("envFrom"):
             continue
         edits: list[Edit] = []
         missing = [name for name in _FIELDS if name not in env]

@@ -256,7 +256,7 @@ def prometheus_too_old(setup: Setup) -> Iterator[Found]:
     """Look at the version; it is an error where the Prometheus has, or had, Istio's certificates."""
     for scraper in setup.scrapers:
         version = scraper.version
-        if scraper.product != "prometheus" or version is None:
+        if scraper.product != "prometheus" or version is None or (version < (2,) and not _is_upstreams(scraper)):
             continue
         if (2, 21) <= version < (2, 29):
             why = "speaks https to Istio's proxies in a way that they reset"
@@ -268,6 +268,12 @@ def prometheus_too_old(setup: Setup) -> Iterator[Found]:
         severity: Severity = "error" if _needs_tls(setup, scraper) else "warning"
         fix = Fix(f"update Prometheus to 2.29 or later, such as {_PROMETHEUS}", edits)
         yield Found(scraper.document, place, f"Prometheus {spelled(version)} {why}", fix, severity)
+
+
+def _is_upstreams(scraper: Scraper) -> bool:
+    """Whether the image is the project's own: others may count their versions differently."""
+    image = str(scraper.pod.get(*scraper.container, "image")).partition("@")[0]
+    return image.rpartition(":")[0].endswith(("prom/prometheus", "prometheus/prometheus"))
 
 
 def _needs_tls(setup: Setup, scraper: Scraper) -> bool:
