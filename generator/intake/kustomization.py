@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem, ValuePath
 from generator.files import nearest
+from generator.intake.built import BuiltDocument
 from generator.intake.document import Document, Text, as_list, as_map, documents_of
 from generator.intake.generators import Files, generate
 from generator.intake.item import Item
@@ -97,7 +98,7 @@ def open_kustomization(folder: str, shown: str) -> Kustomization:
     return Kustomization(os.path.normpath(folder), shown, Document(tree, Text(text, source, readable)))
 
 
-def build(kustomization: Kustomization) -> list[Document]:
+def build(kustomization: Kustomization) -> list[BuiltDocument]:
     """Give the objects that kustomize would print, each with the files of its parts; no hashes behind names.
 
     Raises:

@@ -147,6 +147,7 @@ class _Reader:
             return
         try:
             for document in build(kustomization):
+                document.kustomization = kustomization.folder
                 self._sort(document, "", named=False)
         except InputError as error:
             self.problems += error.problems

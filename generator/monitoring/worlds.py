@@ -58,18 +58,20 @@ def _identities(documents: Sequence[Document]) -> set[_Identity]:
     return {identity for document in documents if (identity := _identity(document))}
 
 
-def _builds(documents: Sequence[Document]) -> list[list[Document]]:
-    """Cut the objects of kustomizations, built one after the other, where one comes again."""
+def _builds(documents: Sequence[BuiltDocument]) -> list[list[Document]]:
+    """Put kustomizations, in their order, into one world as long as no object comes again."""
+    folders: dict[str, list[Document]] = {}
+    for document in documents:
+        folders.setdefault(document.kustomization, []).append(document)
     found: list[list[Document]] = []
     seen: set[_Identity] = set()
-    for document in documents:
-        identity = _identity(document)
-        if not found or identity in seen:
+    for built in folders.values():
+        identities = _identities(built)
+        if not found or identities & seen:
             found.append([])
             seen = set()
-        found[-1].append(document)
-        if identity:
-            seen.add(identity)
+        found[-1] += built
+        seen |= identities
     return found
 
 

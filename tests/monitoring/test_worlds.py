@@ -89,3 +89,23 @@ def test_no_world_of_our_environments_has_an_object_twice(folder):
         names = [(one.group, one.kind, one.namespace, one.name) for one in world.documents]
         assert len(set(names)) == len(names)
     assert {id(one) for world in found for one in world.documents} == {id(one) for one in intake.manifests}
+
+
+def kustomization(folder: Path, **files: str) -> None:
+    folder.mkdir(parents=True)
+    listed = "".join(f"- {name}.yaml\n" for name in files)
+    (folder / "kustomization.yaml").write_text(f"resources:\n{listed}- ../base.yaml\n")
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def test_an_object_that_an_overlay_lists_before_what_it_shares_stays_with_it(tmp_path):
+    shared = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: mon}\n"
+    (tmp_path / "base.yaml").write_text(shared)
+    kustomization(tmp_path / "a", first=shared.replace("x", "only-a"))
+    kustomization(tmp_path / "b", first=shared.replace("x", "only-b"))
+    found = worlds(read([str(tmp_path / "a"), str(tmp_path / "b")], str).manifests)
+    assert [sorted(document.name for document in world.documents) for world in found] == [
+        ["only-a", "x"],
+        ["only-b", "x"],
+    ]
