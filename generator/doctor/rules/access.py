@@ -16,6 +16,7 @@ from generator.doctor.rules.grants import (
     bindings,
     discovers,
     grants_of,
+    namespace_of_subject,
     needs_of,
     role_of,
     subjects_of,
@@ -114,7 +115,7 @@ def _misnamed(setup: Setup, scraper: Scraper, account: str) -> list[Found]:
         if role is None or not discovers(role) or account == "default":
             continue
         for path, subject in subjects_of(binding):
-            namespace = subject.get("namespace")
+            namespace = namespace_of_subject(binding, subject)
             if subject.get("kind") != "ServiceAccount" or subject.get("name") != account:
                 continue
             if namespace in others - {scraper.namespace}:
@@ -122,7 +123,7 @@ def _misnamed(setup: Setup, scraper: Scraper, account: str) -> list[Found]:
             where = f"of namespace {namespace}" if namespace else "without a namespace"
             found = f"{binding} names an account {account} {where}; {scraper} runs in {scraper.namespace}"
             fix = Fix("name its namespace", (Edit(binding, (*path, "namespace"), scraper.namespace),))
-            return [Found(binding, (*path, "namespace") if namespace else path, found, fix)]
+            return [Found(binding, existing(binding, (*path, "namespace")), found, fix)]
     return []
 
 
@@ -137,7 +138,7 @@ def _other_account(setup: Setup, scraper: Scraper, account: str) -> list[Found]:
         for binding in bindings(setup)
         if (role := role_of(setup, binding)) is not None and discovers(role)
         for _, subject in subjects_of(binding)
-        if subject.get("kind") == "ServiceAccount" and subject.get("namespace") == scraper.namespace
+        if subject.get("kind") == "ServiceAccount" and namespace_of_subject(binding, subject) == scraper.namespace
     }
     free = sorted(name for name in ready if (scraper.namespace, name) not in used)
     if len(free) != 1:

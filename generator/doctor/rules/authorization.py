@@ -7,13 +7,16 @@ from fnmatch import fnmatchcase
 
 from generator.doctor.rule import Fix, Found, rule
 from generator.doctor.rules.examples import OPERATOR
+from generator.doctor.rules.grants import account_of
 from generator.doctor.rules.policies import ROOT, fits, resources, selected
 from generator.injection import catches_port, inject
-from generator.intake.document import Document
+from generator.intake.document import Document, as_list
 from generator.monitoring import Scraper, Setup
 from generator.monitoring.mtls import mtls_scrapes
 from generator.monitoring.targets import Target, targets_of
 
+#: Fields of a policy that say who comes.
+_WHO = ("principals", "namespaces", "serviceAccounts")
 _TARGET = """\
 ---
 apiVersion: apps/v1
@@ -83,8 +86,7 @@ def target_does_not_admit_prometheus(setup: Setup) -> Iterator[Found]:
             if not policies or any(_admits(one, scraper) for one in policies) or id(policies[0]) in told:
                 continue
             told.add(id(policies[0]))
-            account = scraper.pod.get("spec", "serviceAccountName") or "default"
-            principal = f"cluster.local/ns/{scraper.namespace}/sa/{account}"
+            principal = f"cluster.local/ns/{scraper.namespace}/sa/{account_of(scraper)}"
             says = f"{target.name} admits others alone, and {found.scrape} scrapes it as {principal}"
             shown = f"rules:\n- from:\n  - source:\n      principals:\n      - {principal}"
             yield Found(policies[0], ("spec",), says, Fix("allow Prometheus' identity too", yaml=shown))
@@ -123,17 +125,14 @@ def _is_meant(entry: object, scraper: Scraper) -> bool:
     source = entry.get("source") if isinstance(entry, dict) else None
     if not isinstance(source, dict):
         return True
-    account = scraper.pod.get("spec", "serviceAccountName") or "default"
-    names = {account, f"{scraper.namespace}/{account}"}
-    for key in ("principals", "namespaces", "serviceAccounts"):
-        for listed in [source[key]] if isinstance(source.get(key), list) else []:
-            said = [str(one) for one in listed]
-            if key == "principals" and not any(_is_principal(one, scraper.namespace, account) for one in said):
-                return False
-            if key == "namespaces" and not any(fnmatchcase(scraper.namespace, one) for one in said):
-                return False
-            if key == "serviceAccounts" and not names & set(said):
-                return False
+    account, said = account_of(scraper), {key: list(map(str, as_list(source.get(key)))) for key in _WHO}
+    principals, namespaces, accounts = (said[key] for key in _WHO)
+    if principals and not any(_is_principal(one, scraper.namespace, account) for one in principals):
+        return False
+    if namespaces and not any(fnmatchcase(scraper.namespace, one) for one in namespaces):
+        return False
+    if accounts and not {account, f"{scraper.namespace}/{account}"} & {*accounts}:
+        return False
     return not source.get("requestPrincipals")
 
 

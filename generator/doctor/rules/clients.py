@@ -29,7 +29,7 @@ from generator.doctor.rules.views import (
     label,
 )
 from generator.injection import inject, intercepts
-from generator.intake.document import Document
+from generator.intake.document import Document, value_at
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.edits import REMOVE
 
@@ -184,7 +184,7 @@ def clients_send_mtls(setup: Setup) -> Iterator[Found]:
     """Look for pods with the injected label, where the documents show who would send mTLS."""
     for scraper in setup.scrapers:
         injection = setup.injection(scraper)
-        mode = injection.pod.get("metadata", {}).get("labels", {}).get(TLS_MODE)
+        mode = value_at(injection.pod, ("metadata", "labels", TLS_MODE))
         if not injection.injected or mode != "istio" or not has_own_certificates(setup, scraper):
             continue
         if intercepts(injection.pod).inbound or _is_exempt(setup, scraper):

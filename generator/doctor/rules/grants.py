@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from generator.errors import ValuePath
 from generator.intake.document import Document
 from generator.monitoring import Scrape, Scraper, Setup
+from generator.monitoring.targets import is_selected_surely
 
 RBAC = "rbac.authorization.k8s.io"
 #: What discovery lists and watches, by its role: API groups and resources (prometheus `discovery/kubernetes`).
@@ -67,7 +68,11 @@ def _discoveries(setup: Setup, scraper: Scraper) -> Iterator[tuple[str, list[str
         if scrape.kind == "job":
             for one in _listed(scrape.tree.get("kubernetes_sd_configs")):
                 yield from _of_job(one, scraper, str(scrape))
-        elif scraper.flavour == "operator" and scrape.kind in {"PodMonitor", "ServiceMonitor"}:
+        elif (
+            scraper.flavour == "operator"
+            and scrape.kind in {"PodMonitor", "ServiceMonitor"}
+            and is_selected_surely(setup, scraper, scrape)
+        ):
             yield from _of_monitor(scrape, scraper)
     for document in setup.configurations(scraper):
         for one in _listed(document.get("alerting", "alertmanagers")):
@@ -128,7 +133,7 @@ def grants_of(setup: Setup, namespace: str, account: str) -> list[Grant]:
     return [
         Grant(one, role_of(setup, one), one.namespace if one.kind == "RoleBinding" else "")
         for one in bindings(setup)
-        if any(_names(subject, namespace, account) for _, subject in subjects_of(one))
+        if any(_names(one, subject, namespace, account) for _, subject in subjects_of(one))
     ]
 
 
@@ -140,11 +145,17 @@ def subjects_of(binding: Document) -> Iterator[tuple[ValuePath, dict[str, Any]]]
             yield ("subjects", index), subject
 
 
-def _names(subject: Mapping[str, Any], namespace: str, account: str) -> bool:
+def namespace_of_subject(binding: Document, subject: Mapping[str, Any]) -> str:
+    """Give the namespace of the account that a subject names: in a RoleBinding it is its own, unless told."""
+    found = subject.get("namespace")
+    return found if isinstance(found, str) else binding.namespace if binding.kind == "RoleBinding" else ""
+
+
+def _names(binding: Document, subject: Mapping[str, Any], namespace: str, account: str) -> bool:
     name = str(subject.get("name"))
     match subject.get("kind"):
         case "ServiceAccount":
-            return name == account and subject.get("namespace") == namespace
+            return name == account and namespace_of_subject(binding, subject) == namespace
         case "Group":
             return name in {"system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"}
         case "User":

@@ -9,7 +9,7 @@ from generator.doctor.rules.access import BINDING, ROLE
 from generator.doctor.rules.examples import CONFIGURATION, PLAIN, but
 from generator.doctor.rules.grants import account_of, allows, allows_url, discovers, grants_of
 from generator.doctor.rules.policies import labels_in
-from generator.intake.document import Document
+from generator.intake.document import Document, as_list, value_at
 from generator.monitoring import Edit, Scrape, Scraper, Setup
 from generator.monitoring.edits import APPEND
 from generator.monitoring.setup import matches_labels
@@ -133,7 +133,7 @@ def network_policy_closes_agent(setup: Setup) -> Iterator[Found]:
     """Look at policies for pods that injection marks."""
     for scraper in setup.scrapers:
         injection = setup.injection(scraper)
-        marked = injection.pod.get("metadata", {}).get("annotations", {}).get("prometheus.io/port") == str(_AGENT)
+        marked = value_at(injection.pod, ("metadata", "annotations", "prometheus.io/port")) == str(_AGENT)
         policies = _policies(setup, scraper)
         if not injection.injected or not marked or not policies or any(map(_admits_agent, policies)):
             continue
@@ -149,7 +149,7 @@ def _policies(setup: Setup, scraper: Scraper) -> list[Document]:
         for one in setup.of_kind("NetworkPolicy", group="networking.k8s.io")
         if one.namespace
         and one.namespace == scraper.namespace
-        and "Ingress" in (one.get("spec", "policyTypes") or ["Ingress"])
+        and "Ingress" in (as_list(one.get("spec", "policyTypes")) or ["Ingress"])
         and matches_labels(one.get("spec", "podSelector"), scraper.pod.labels)
     ]
 

@@ -75,8 +75,10 @@ def refusal(setup: Setup, scraper: Scraper, monitor: Document) -> Refusal | None
     name = _FIELDS[monitor.kind]
     field = f"{name}Selector"
     selector = scraper.of_resource(field)
+    if selector is not None and not isinstance(selector, Mapping):
+        return None  # which the API server refuses
     if not matches_labels(selector, labels_in(monitor.get("metadata", "labels"))):
-        return Refusal("labels" if selector else "nothing", scraper, field, selector)
+        return Refusal("nothing" if selector is None else "labels", scraper, field, selector)
     field = f"{name}NamespaceSelector"
     spaces = scraper.of_resource(field)
     if spaces is None:
@@ -142,7 +144,7 @@ def _severity(setup: Setup, monitor: Document, scrapers: list[Scraper]) -> Sever
     named = monitor.get("spec", "scrapeClass")
     classes = {one.name for scraper in scrapers for one in classes_of_scraper(setup, scraper)}
     near = any(scraper.namespace == monitor.namespace for scraper in scrapers)
-    return "warning" if near or (named and named in classes) else "info"
+    return "warning" if near or str(named) in classes else "info"
 
 
 def _told(reason: Refusal, monitor: Document) -> tuple[str, ValuePath, Fix]:

@@ -138,7 +138,7 @@ def _strict(setup: Setup, receiver: _Receiver) -> Document | None:
         injected = inject(pod.tree, document.namespace, setup.mesh_of(document.namespace))
         if not injected.injected:
             return None
-    if setup.mesh_of(receiver.namespace).namespace_injection is False or _is_operated_outside(setup, receiver):
+    if _is_outside(setup, receiver) and not behind:
         return None
     policies = [one for one in resources(setup, "PeerAuthentication") if one.namespace == receiver.namespace]
     spared = [{*port_modes(one).values(), str(one.get("spec", "mtls", "mode"))} for one in policies if selected(one)]
@@ -157,13 +157,17 @@ def _is_injected(setup: Setup, receiver: _Receiver) -> bool:
     return mesh.namespace_injection is True or bool(mesh.namespace_revision)
 
 
-def _is_operated_outside(setup: Setup, receiver: _Receiver) -> bool:
-    """Whether an Alertmanager resource there keeps its pods out of the mesh."""
-    return any(
-        labels_in(one.get("spec", "podMetadata", "labels")).get("sidecar.istio.io/inject") == "false"
+def _is_outside(setup: Setup, receiver: _Receiver) -> bool:
+    """Whether the pods there surely have no proxy, as far as the Namespace and an Alertmanager resource say."""
+    kept = [
+        labels_in(one.get("spec", "podMetadata", "labels")).get("sidecar.istio.io/inject")
         for one in setup.of_kind("Alertmanager")
         if one.namespace == receiver.namespace
-    )
+    ]
+    if "true" in kept:
+        return False
+    known = any(one.name == receiver.namespace for one in setup.of_kind("Namespace", group=""))
+    return "false" in kept or (known and not _is_injected(setup, receiver))
 
 
 def _shown(setup: Setup, scraper: Scraper, *, of_operator: bool) -> str:
