@@ -6,10 +6,18 @@ from collections.abc import Iterator
 
 from generator.errors import Problem
 from generator.monitoring import Setup
+from generator.monitoring.scrape import MONITORS
 
 
 def unjudged(setup: Setup) -> Iterator[Problem]:
     """Tell what rules had to leave open."""
+    yield from _jobs_without_workload(setup)
+    if not any(scraper.resource is not None for scraper in setup.scrapers):
+        yield from _monitors_without_prometheus(setup)
+    yield from _missing_configurations(setup)
+
+
+def _jobs_without_workload(setup: Setup) -> Iterator[Problem]:
     for scrape in setup.scrapes:
         if scrape.kind == "job" and scrape.scraper is None and scrape.has_istio_names:
             yield Problem(
@@ -17,20 +25,44 @@ def unjudged(setup: Setup) -> Iterator[Problem]:
                 scrape.document.locate(scrape.where(scrape.spelling.tls)),
                 hint="give the workload's manifest too",
             )
-    if not any(scraper.resource is not None for scraper in setup.scrapers):
-        told: set[tuple[int, object]] = set()
-        for scrape in setup.scrapes:
-            if scrape.scrape_class and (id(scrape.document), scrape.spec) not in told:
-                told.add((id(scrape.document), scrape.spec))
-                yield Problem(
-                    f"{scrape} names the scrape class {scrape.scrape_class}, and what defines it is not here",
-                    scrape.document.locate((*scrape.spec, scrape.spelling.scrape_class)),
-                    hint="give the Prometheus resource too",
-                )
+
+
+def _monitors_without_prometheus(setup: Setup) -> Iterator[Problem]:
+    """Monitors whose certificates hang on a Prometheus that isn't here: on its scrape class, or on its mounts."""
+    told: set[tuple[int, object]] = set()
+    for scrape in setup.scrapes:
+        monitor = (id(scrape.document), scrape.spec)
+        if scrape.scraper is not None or scrape.kind not in MONITORS or monitor in told:
+            continue
+        if scrape.scrape_class:
+            told.add(monitor)
+            yield Problem(
+                f"{scrape} names the scrape class {scrape.scrape_class}, and what defines it is not here",
+                scrape.document.locate((*scrape.spec, scrape.spelling.scrape_class)),
+                hint="give the Prometheus resource too",
+            )
+        elif scrape.has_istio_names:
+            told.add(monitor)
+            yield Problem(
+                f"{scrape} names certificate files, and the Prometheus that takes it up is not here",
+                scrape.document.locate(scrape.where(scrape.spelling.tls)),
+                hint="give the Prometheus resource too, or the values of its chart",
+            )
+
+
+def _missing_configurations(setup: Setup) -> Iterator[Problem]:
     for scraper in setup.scrapers:
         if scraper.flavour == "workload" and scraper.product and not setup.configurations(scraper):
             yield Problem(
                 f"the configuration of {scraper} is not here, so its jobs can't be judged",
                 scraper.document.locate(),
                 hint=f"give the ConfigMap that holds {setup.configuration_file(scraper)} too",
+            )
+        reference = scraper.of_resource("additionalScrapeConfigs")
+        name = reference.get("name") if isinstance(reference, dict) else None
+        if isinstance(name, str) and not any(secret.name == name for secret in setup.of_kind("Secret", group="")):
+            yield Problem(
+                f"the Secret {name} is not here, so the jobs in it can't be judged",
+                scraper.document.locate((*(scraper.resource or ()), "additionalScrapeConfigs")),
+                hint="give the Secret too; of what it holds, only the names and paths of a fault are printed",
             )
