@@ -6,9 +6,9 @@ from typing import Any
 
 from generator.doctor import Finding, examine
 from generator.intake import read_texts
+from generator.intake.lenient import load_text
 from generator.migrate import Migration, migrate, text_source
 from generator.monitoring import Settings, assemble
-from generator.yaml import load_documents
 
 NAME = "setup.yaml"
 
@@ -54,7 +54,7 @@ def untouched(old: str, new: str) -> bool:
     before, after = parts(old), parts(new)
     assert len(before) == len(after)
     return all(
-        one == other or load_documents(one, NAME) != load_documents(other, NAME)
+        one == other or load_text(one, NAME)[0] != load_text(other, NAME)[0]
         for one, other in zip(before, after, strict=True)
     )
 
