@@ -12,7 +12,7 @@
     overrides       a container of the user's laid over the template
     metrics         Prometheus annotations that point at the agent
     probes          probes of the application that go through the agent
-    interception    which traffic of a pod is caught
+    interception    which traffic of a pod is intercepted
     telling         sentences of what was done
 
 What a version does is taken from Istio's source, its tests and pods of that release. Where a field that nothing else

@@ -1,4 +1,4 @@
-"""Which traffic of a pod is caught by the proxy, read from the arguments of the container that sets up the rules.
+"""Which traffic of a pod is intercepted by the proxy, read from the arguments of the container that sets up the rules.
 
 After istio's tools/istio-iptables/pkg/capture/run.go.
 """
@@ -12,7 +12,7 @@ from generator.injection import annotations as names
 from generator.injection import pieces
 from generator.injection.mesh import INIT, PROXY, VALIDATION
 
-#: The flags that say what is caught, in short and in the long form of older releases.
+#: The flags that say what is intercepted, in short and in the long form of older releases.
 _SHORT: Final = {
     "-i": "-i", "--istio-service-cidr": "-i",
     "-x": "-x", "--istio-service-exclude-cidr": "-x",
@@ -25,9 +25,9 @@ _NOWHERE: Final = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db
 
 
 class Interception(NamedTuple):
-    """What is caught: traffic to the pod's ports, and traffic that leaves it by IPv4 and by IPv6.
+    """What is intercepted: traffic to the pod's ports, and traffic that leaves it by IPv4 and by IPv6.
 
-    ``by`` names what turns off that which isn't caught, "" where everything is caught.
+    ``by`` names what turns off that which isn't intercepted, "" where everything is intercepted.
     """
 
     inbound: bool
@@ -37,7 +37,7 @@ class Interception(NamedTuple):
 
 
 def intercepts(pod: Mapping[str, Any]) -> Interception:
-    """Say which traffic of a pod is caught; ``pod`` is as the webhook leaves it, or has a proxy written by hand.
+    """Say which traffic of a pod is intercepted; ``pod`` is as the webhook leaves it, or has a proxy written by hand.
 
     ``inbound`` is False too where every port that the application's containers declare is spared. An outbound range
     that no pod or service can be in, or of one address alone, counts as none.
@@ -51,7 +51,7 @@ def intercepts(pod: Mapping[str, Any]) -> Interception:
 
 
 def catches_port(pod: Mapping[str, Any], port: int) -> bool:
-    """Say whether traffic to one port of a pod is caught."""
+    """Say whether traffic to one port of a pod is intercepted."""
     arguments = _arguments(pod)
     if arguments is None:
         return False
@@ -123,9 +123,9 @@ def _outbound(arguments: Mapping[str, str]) -> tuple[bool, bool, str]:
         everything = {version for version in (4, 6) if _is_everything(spared, version)}
         why = f'{names.EXCLUDE_OUT} is "{spared}"' if everything else ""
         return 4 not in everything, 6 not in everything, why
-    caught = {version for version in (4, 6) if _reaches_anything(wanted, version)}
-    why = "" if len(caught) == 2 else f'{names.INCLUDE_OUT} is "{wanted}"'
-    return 4 in caught, 6 in caught, why
+    intercepted = {version for version in (4, 6) if _reaches_anything(wanted, version)}
+    why = "" if len(intercepted) == 2 else f'{names.INCLUDE_OUT} is "{wanted}"'
+    return 4 in intercepted, 6 in intercepted, why
 
 
 def _networks(text: str, version: int) -> list[Any]:

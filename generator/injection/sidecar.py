@@ -1,4 +1,4 @@
-"""The template ``sidecar``: the proxy with Envoy, and the init container that catches traffic.
+"""The template ``sidecar``: the proxy with Envoy, and the init container that intercepts traffic.
 
 After istio's manifests/charts/istio-control/istio-discovery/files/injection-template.yaml.
 """
@@ -129,7 +129,7 @@ def _iptables(subject: Subject, mesh: Mesh) -> list[str]:
 
 
 def _excluded_ports(annotations: Mapping[str, str]) -> str:
-    """Give the inbound ports that aren't caught: the user's, and the agent's."""
+    """Give the inbound ports that aren't intercepted: the user's, and the agent's."""
     status = annotations.get(names.STATUS_PORT, str(AGENT_PORT)).strip()
     excluded = annotations.get(names.EXCLUDE_IN, "")
     ports = excluded.split(",")

@@ -29,7 +29,7 @@ def _told(pod: dict[str, Any]) -> Iterator[str]:
     init = pieces.spec_of(pod).get("initContainers")
     for name in (INIT, VALIDATION):
         if pieces.named(init, name):
-            yield f"init container {name} {'sets up' if name == INIT else 'checks'} the rules that catch traffic"
+            yield f"init container {name} {'sets up' if name == INIT else 'checks'} the rules that redirect traffic"
     yield _caught(pod)
     yield from _certificates(pod)
     volumes = _decoded(names.texts(pod["metadata"].get("annotations")).get(names.STATUS)).get("volumes")
@@ -57,8 +57,8 @@ def _proxy(pod: dict[str, Any]) -> str:
 def _caught(pod: dict[str, Any]) -> str:
     found = intercepts(pod)
     kinds = (("inbound", found.inbound), ("outbound IPv4", found.outbound_v4), ("outbound IPv6", found.outbound_v6))
-    caught = [name for name, yes in kinds if yes]
-    said = f"traffic caught: {', '.join(caught) or 'none'}"
+    intercepted = [name for name, yes in kinds if yes]
+    said = f"traffic intercepted: {', '.join(intercepted) or 'none'}"
     return f"{said} ({found.by})" if found.by else said
 
 
@@ -110,7 +110,7 @@ def _without_envoy(pod: dict[str, Any], proxy: dict[str, Any]) -> Iterator[str]:
     if pieces.part(proxy, "lifecycle").get("postStart") == {"exec": {"command": ["pilot-agent", "wait"]}}:
         yield f"{PROXY} is stopped after a minute: it waits for port 15021, which is Envoy's"
     if any(intercepts(pod)[:3]):
-        yield "traffic that is caught is lost"
+        yield "traffic that is intercepted is lost"
     if pieces.named(pieces.spec_of(pod).get("initContainers"), VALIDATION):
         yield f"init container {VALIDATION} finds no rules and fails"
 

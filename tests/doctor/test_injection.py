@@ -1,4 +1,4 @@
-"""Whether a proxy comes, and what it catches, waits for and starts before."""
+"""Whether a proxy comes, and what it intercepts, waits for and starts before."""
 
 from __future__ import annotations
 
@@ -358,7 +358,7 @@ def test_what_is_caught_without_envoy_is_lost():
         PLAIN, (METADATA, NO_ENVOY), (HOLD, ""), (INBOUND, ""), ("      containers:\n", f"      containers:\n{OVERLAY}")
     )
     finding = only(text, "interception-without-envoy")
-    assert finding.found == "what comes in is caught, and Envoy is off"
+    assert finding.found == "what comes in is intercepted, and Envoy is off"
     assert errors(text) == ["interception-without-envoy"]
     assert ids(repaired(text, finding)) == []
 

@@ -1,4 +1,4 @@
-"""Which traffic of a pod is caught, by whichever form."""
+"""Which traffic of a pod is intercepted, by whichever form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INCLUDE_OUT, EXCLUDE_OUT = TRAFFIC + "includeOutboundIPRanges", TRAFFIC + "exclu
 INCLUDE_IN, EXCLUDE_IN = TRAFFIC + "includeInboundPorts", TRAFFIC + "excludeInboundPorts"
 
 
-def caught(annotations: dict[str, str], **mesh: Any) -> Interception:
+def intercepted(annotations: dict[str, str], **mesh: Any) -> Interception:
     return intercepts(into(pod(annotations), **mesh).pod)
 
 
@@ -23,14 +23,14 @@ def flags(found: Interception) -> tuple[bool, bool, bool]:
 
 
 def test_everything_is_caught_by_default():
-    assert caught({}) == Interception(inbound=True, outbound_v4=True, outbound_v6=True, by="")
+    assert intercepted({}) == Interception(inbound=True, outbound_v4=True, outbound_v6=True, by="")
 
 
 def test_empty_annotations_turn_both_directions_off():
-    found = caught({INCLUDE_IN: "", INCLUDE_OUT: ""})
+    found = intercepted({INCLUDE_IN: "", INCLUDE_OUT: ""})
     assert flags(found) == (False, False, False)
     assert found.by == f'{INCLUDE_IN} is ""; {INCLUDE_OUT} is ""'
-    assert flags(caught({INCLUDE_IN: "", INCLUDE_OUT: ""}, cni=True)) == (False, False, False)
+    assert flags(intercepted({INCLUDE_IN: "", INCLUDE_OUT: ""}, cni=True)) == (False, False, False)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_empty_annotations_turn_both_directions_off():
     ],
 )
 def test_excluding_all_addresses_of_a_version_turns_that_version_off(excluded, version4, version6):
-    found = caught({EXCLUDE_OUT: excluded})
+    found = intercepted({EXCLUDE_OUT: excluded})
     assert flags(found) == (True, version4, version6)
     assert (EXCLUDE_OUT in found.by) is (not (version4 and version6))
 
@@ -55,57 +55,57 @@ def test_excluding_all_addresses_of_a_version_turns_that_version_off(excluded, v
     ["127.0.0.0/8", "240.0.0.0/4", "192.0.2.0/24", "203.0.113.128/25", "1.2.3.4/32", "255.255.255.255/32", "::1/128"],
 )
 def test_a_range_that_nothing_is_in_catches_nothing(ranges):
-    found = caught({INCLUDE_OUT: ranges})
+    found = intercepted({INCLUDE_OUT: ranges})
     assert flags(found) == (True, False, False)
     assert found.by == f'{INCLUDE_OUT} is "{ranges}"'
 
 
 def test_a_range_of_one_version_catches_that_version():
-    assert flags(caught({INCLUDE_OUT: "10.0.0.0/8"})) == (True, True, False)
-    assert flags(caught({INCLUDE_OUT: "fd00::/8,192.0.2.0/24"})) == (True, False, True)
+    assert flags(intercepted({INCLUDE_OUT: "10.0.0.0/8"})) == (True, True, False)
+    assert flags(intercepted({INCLUDE_OUT: "fd00::/8,192.0.2.0/24"})) == (True, False, True)
 
 
 def test_excluding_counts_for_everything_only():
-    assert flags(caught({INCLUDE_OUT: "10.0.0.0/8", EXCLUDE_OUT: "0.0.0.0/0"})) == (True, True, False)
+    assert flags(intercepted({INCLUDE_OUT: "10.0.0.0/8", EXCLUDE_OUT: "0.0.0.0/0"})) == (True, True, False)
 
 
 def test_interception_none_catches_nothing():
-    found = caught({"sidecar.istio.io/interceptionMode": "NONE"})
+    found = intercepted({"sidecar.istio.io/interceptionMode": "NONE"})
     assert flags(found) == (False, False, False)
     assert found.by == "annotation sidecar.istio.io/interceptionMode is NONE"
 
 
 def test_the_cni_plugin_leaves_an_agent_without_envoy_alone():
     annotations = {"proxy.istio.io/config": 'proxyMetadata: {DISABLE_ENVOY: "true"}'}
-    found = caught(annotations, cni=True)
+    found = intercepted(annotations, cni=True)
     assert flags(found) == (False, False, False)
     assert found.by == "the CNI plugin leaves a pod with DISABLE_ENVOY alone"
-    assert flags(caught(annotations)) == (True, True, True)
+    assert flags(intercepted(annotations)) == (True, True, True)
 
 
 def test_ports_that_are_all_excluded_are_not_caught():
-    assert caught({EXCLUDE_IN: "9090"}).inbound is False
-    assert caught({EXCLUDE_IN: "9091"}).inbound is True
+    assert intercepted({EXCLUDE_IN: "9090"}).inbound is False
+    assert intercepted({EXCLUDE_IN: "9091"}).inbound is True
     without_ports = injected({EXCLUDE_IN: "9090"}, containers=[{"name": "prometheus"}])
     assert intercepts(without_ports.pod).inbound is True
 
 
 def test_ports_of_others_are_no_ports_of_the_pod():
-    assert caught({INCLUDE_IN: "9090"}).inbound is True
-    found = caught({INCLUDE_IN: "8080"})
+    assert intercepted({INCLUDE_IN: "9090"}).inbound is True
+    found = intercepted({INCLUDE_IN: "8080"})
     assert found.inbound is False
     assert found.by == f"{INCLUDE_IN} names no port of the pod"
 
 
 def test_one_port_can_be_asked_for():
-    def catches(port: int, annotations: dict[str, str]) -> bool:
+    def intercepts(port: int, annotations: dict[str, str]) -> bool:
         return catches_port(injected(annotations).pod, port)
 
-    assert catches(9090, {})
-    assert not catches(15020, {})
-    assert not catches(9090, {EXCLUDE_IN: "9090"})
-    assert not catches(9090, {INCLUDE_IN: ""})
-    assert catches(9090, {INCLUDE_IN: "8080, 9090"})
+    assert intercepts(9090, {})
+    assert not intercepts(15020, {})
+    assert not intercepts(9090, {EXCLUDE_IN: "9090"})
+    assert not intercepts(9090, {INCLUDE_IN: ""})
+    assert intercepts(9090, {INCLUDE_IN: "8080, 9090"})
     assert not catches_port(pod(), 9090)
 
 
@@ -127,4 +127,4 @@ def test_a_pod_without_a_proxy_is_not_caught():
 
 
 def test_the_grpc_agent_catches_nothing():
-    assert flags(caught({"inject.istio.io/templates": "grpc-agent"})) == (False, False, False)
+    assert flags(intercepted({"inject.istio.io/templates": "grpc-agent"})) == (False, False, False)

@@ -29,7 +29,7 @@ def test_the_first_line_says_whether_and_why():
 def test_certificates_are_told_with_their_volume():
     lines = told(CERTS, volumes=[{"name": "certs", "emptyDir": MEMORY}])
     assert "certificates are written to /certs/mine, on volume certs" in lines
-    assert any(line.startswith("traffic caught: none (") for line in lines)
+    assert any(line.startswith("traffic intercepted: none (") for line in lines)
 
 
 def test_certificates_that_go_nowhere_are_told():
@@ -56,7 +56,7 @@ def test_native_held_and_plain_sidecars_are_told_apart():
 def test_probes_that_nobody_answers_are_told():
     lines = told({"proxy.istio.io/config": 'proxyMetadata: {DISABLE_ENVOY: "true"}'})
     assert "startupProbe and readinessProbe of istio-proxy can't pass: port 15021 is Envoy's" in lines
-    assert "traffic that is caught is lost" in lines
+    assert "traffic that is intercepted is lost" in lines
     agent = told({"inject.istio.io/templates": "grpc-agent"})
     assert any(line.startswith("Envoy doesn't run") for line in agent)
     assert not any("can't pass" in line for line in agent)
@@ -69,7 +69,7 @@ def test_what_else_needs_envoy_is_told():
     assert "istio-proxy is stopped after a minute: it waits for port 15021, which is Envoy's" in held
     with_plugin = explain(into(tree, cni=True))
     assert "init container istio-validation finds no rules and fails" in with_plugin
-    assert "traffic that is caught is lost" not in with_plugin
+    assert "traffic that is intercepted is lost" not in with_plugin
 
 
 def test_metadata_and_refusals_are_told():

@@ -152,14 +152,14 @@ def hold_without_envoy(setup: Setup) -> Iterator[Found]:
 
 @rule(
     "interception-without-envoy",
-    title="Traffic is caught, but no Envoy is there to take it",
+    title="Traffic is intercepted, but no Envoy is there to take it",
     severity="error",
     stage="injection",
     since="Istio 1.11",
     why="""
         The init container sends the pod's traffic to Envoy's ports 15001 and 15006. With `DISABLE_ENVOY` nobody listens
-        there, so every connection that is caught is refused: scrapes, the API server, Prometheus' own port. Have
-        nothing caught. (With istio-cni the plugin passes such pods by, and the check for its rules fails instead.)
+        there, so every connection that is intercepted is refused: scrapes, the API server, Prometheus' own port. Have
+        nothing intercepted. (With istio-cni the plugin passes such pods by, and the check for its rules fails instead.)
         """,
     sources=["istio `pkg/istio-agent/agent.go`", "istio `tools/istio-iptables/pkg/validation/validator.go`"],
     wrong=but(
@@ -171,20 +171,22 @@ def hold_without_envoy(setup: Setup) -> Iterator[Found]:
     ),
 )
 def interception_without_envoy(setup: Setup) -> Iterator[Found]:
-    """Look at what the pod's rules catch."""
+    """Look at what the pod's rules intercept."""
     for scraper, _ in agents(setup):
         found = intercepts(setup.pod_after(scraper))
-        caught = [
+        intercepted = [
             (names.INCLUDE_IN, "what comes in", found.inbound),
             (names.INCLUDE_OUT, "what goes out", found.outbound_v4 or found.outbound_v6),
         ]
-        keys = [key for key, _, is_caught in caught if is_caught]
+        keys = [key for key, _, is_caught in intercepted if is_caught]
         if not keys:
             continue
         edits = switched_off(scraper, *keys) if is_steered(setup, scraper) else ()
-        says = f"{' and '.join(what for _, what, is_caught in caught if is_caught)} is caught, and Envoy is off"
+        says = (
+            f"{' and '.join(what for _, what, is_caught in intercepted if is_caught)} is intercepted, and Envoy is off"
+        )
         document, path = switch_place(scraper)
-        yield Found(document, path, says, Fix("have nothing caught", edits), resource=str(scraper))
+        yield Found(document, path, says, Fix("have nothing intercepted", edits), resource=str(scraper))
 
 
 @rule(

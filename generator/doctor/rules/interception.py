@@ -1,4 +1,4 @@
-"""Traffic of Prometheus that the proxy catches."""
+"""Traffic of Prometheus that the proxy intercepts."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ def _place(scraper: Scraper, key: str) -> tuple[str | int, ...]:
 
 @rule(
     "outbound-intercepted",
-    title="The proxy catches what Prometheus sends",
+    title="The proxy intercepts what Prometheus sends",
     severity="error",
     stage="injection",
     why="""
-        Prometheus speaks TLS with the mesh's certificate itself. A request that Envoy catches is wrapped once more, or
-        goes by a route for another host: scrapes of STRICT pods fail, port 15090 answers with Prometheus' own
+        Prometheus speaks TLS with the mesh's certificate itself. A request that Envoy intercepts is wrapped once more,
+        or goes by a route for another host: scrapes of STRICT pods fail, port 15090 answers with Prometheus' own
         statistics, and the API server is out of reach until Envoy is ready. `includeOutboundIPRanges: ""` leaves
-        nothing caught, for IPv4 and IPv6. `excludeOutboundIPRanges: 0.0.0.0/0` is as good for IPv4 alone.
+        nothing intercepted, for IPv4 and IPv6. `excludeOutboundIPRanges: 0.0.0.0/0` is as good for IPv4 alone.
         """,
     sources=["istio `tools/istio-iptables/pkg/capture/run.go`", "istio#31301", "prometheus#8167"],
     wrong=but(PLAIN, (OUTBOUND, "")),
 )
 def outbound_intercepted(setup: Setup) -> Iterator[Found]:
-    """Look at what the pod's rules catch. Ranges that may hold the pods, or not, are left to who chose them."""
+    """Look at what the pod's rules intercept. Ranges that may hold the pods, or not, are left to who chose them."""
     for scraper in setup.scrapers:
         if not has_own_certificates(setup, scraper) or not runs_envoy(setup, scraper) or _is_told(scraper):
             continue
@@ -65,7 +65,7 @@ def outbound_intercepted(setup: Setup) -> Iterator[Found]:
         annotations = scraper.pod.annotations
         include = annotations.get(names.INCLUDE_OUT, "*").replace(" ", "")
         edits = switched_off(scraper, names.INCLUDE_OUT) if is_steered(setup, scraper) else ()
-        fix = Fix("have nothing caught that leaves the pod", edits)
+        fix = Fix("have nothing intercepted that leaves the pod", edits)
         place = _place(scraper, names.EXCLUDE_OUT if names.EXCLUDE_OUT in annotations else names.INCLUDE_OUT)
         if found.outbound_v4:
             if include not in _EVERYTHING or annotations.get(names.EXCLUDE_OUT):
@@ -73,15 +73,15 @@ def outbound_intercepted(setup: Setup) -> Iterator[Found]:
             ports = annotations.get(names.EXCLUDE_OUT_PORTS, "")
             says = f"all but ports {ports}" if ports else "all"
             severity = "warning" if ports else "error"
-            text = f"{says} that the pod sends is caught"
+            text = f"{says} that the pod sends is intercepted"
             yield Found(scraper.document, place, text, fix, severity)  # type: ignore[arg-type]
         elif found.outbound_v6:
-            yield Found(scraper.document, place, f"IPv6 is still caught ({found.by})", fix, "info")
+            yield Found(scraper.document, place, f"IPv6 is still intercepted ({found.by})", fix, "info")
 
 
 @rule(
     "inbound-intercepted",
-    title="The proxy catches what is sent to Prometheus",
+    title="The proxy intercepts what is sent to Prometheus",
     severity="info",
     stage="injection",
     why="""
@@ -93,15 +93,15 @@ def outbound_intercepted(setup: Setup) -> Iterator[Found]:
     wrong=but(PLAIN, (INBOUND, "")),
 )
 def inbound_intercepted(setup: Setup) -> Iterator[Found]:
-    """Look at what the pod's rules catch."""
+    """Look at what the pod's rules intercept."""
     for scraper in setup.scrapers:
         if not has_own_certificates(setup, scraper) or not runs_envoy(setup, scraper) or _is_told(scraper):
             continue
         if not intercepts(setup.pod_after(scraper)).inbound:
             continue
         edits = switched_off(scraper, names.INCLUDE_IN) if is_steered(setup, scraper) else ()
-        fix = Fix("if the mesh isn't to serve Prometheus, have nothing caught that comes in", edits)
-        found = "what is sent to the pod's ports is caught"
+        fix = Fix("if the mesh isn't to serve Prometheus, have nothing intercepted that comes in", edits)
+        found = "what is sent to the pod's ports is intercepted"
         yield Found(scraper.document, _place(scraper, names.INCLUDE_IN), found, fix)
 
 
@@ -112,8 +112,8 @@ def inbound_intercepted(setup: Setup) -> Iterator[Found]:
     stage="injection",
     why="""
         Istio's sample sets this variable, but nothing in Istio reads it: the tool that writes the rules knows
-        `ISTIO_INBOUND_PORTS`, and the injector's argument beats the environment. Inbound traffic is caught as if it
-        weren't there. The annotation `traffic.sidecar.istio.io/includeInboundPorts: ""` does what it was meant to do.
+        `ISTIO_INBOUND_PORTS`, and the injector's argument beats the environment. Inbound traffic is intercepted as if
+        it weren't there. The annotation `traffic.sidecar.istio.io/includeInboundPorts: ""` does what it was to do.
         """,
     sources=["istio `tools/istio-iptables/pkg/cmd/root.go`", "istio `tools/istio-iptables/pkg/constants/constants.go`"],
     wrong=but(PLAIN, (INBOUND, ""), (METADATA, f'{METADATA}            {_DEAD}: ""\n')),
@@ -121,10 +121,10 @@ def inbound_intercepted(setup: Setup) -> Iterator[Found]:
 def inbound_capture_ports(setup: Setup) -> Iterator[Found]:
     """Look for the variable; where interception is off anyway it merely misleads."""
     for scraper in setup.scrapers:
-        caught = intercepts(setup.pod_after(scraper)).inbound
-        more = switched_off(scraper, names.INCLUDE_IN) if caught and is_steered(setup, scraper) else ()
-        says = f"use {names.INCLUDE_IN}" if caught else "take it out: interception is off already"
-        severity = "warning" if caught else "info"
+        intercepted = intercepts(setup.pod_after(scraper)).inbound
+        more = switched_off(scraper, names.INCLUDE_IN) if intercepted and is_steered(setup, scraper) else ()
+        says = f"use {names.INCLUDE_IN}" if intercepted else "take it out: interception is off already"
+        severity = "warning" if intercepted else "info"
         for inner, path, name, _ in proxy_metadata_of(scraper):
             if name == _DEAD:
                 fix = Fix(says, (Edit(inner, path, REMOVE), *more))
