@@ -8,7 +8,9 @@ from typing import NamedTuple
 from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Severity
 from generator.doctor.silence import silenced
 from generator.errors import Problem
+from generator.intake.document import Document
 from generator.monitoring import Setup
+from generator.monitoring.charts import chart_of
 
 
 class Diagnosis(NamedTuple):
@@ -46,7 +48,7 @@ def examine(setup: Setup, rules: Iterable[str] | None = None) -> Diagnosis:
                 found.found,
                 found.fix,
                 found.severity or rule.severity,
-                found.resource or str(found.document),
+                found.resource or _resource(found.document),
             )
             key = (rule.id, id(found.document), found.path, found.found)
             if key in findings:
@@ -69,6 +71,14 @@ def examine_all(setups: Sequence[Setup], rules: Sequence[str] | None = None) -> 
     unjudged = dict.fromkeys(problem for each in diagnoses for problem in each.unjudged)
     ordered = sorted(findings.values(), key=_order)
     return Diagnosis(tuple(ordered), tuple(unjudged), sum(each.silenced for each in diagnoses))
+
+
+def _resource(document: Document) -> str:
+    """Name the object that a document is, or that holds it in a string."""
+    while document.outer is not None:
+        document = document.outer[0]
+    chart = "" if document.kind else chart_of(document)
+    return f"values of the chart {chart}" if chart else str(document)
 
 
 _STAGES = list(STAGES)

@@ -63,7 +63,7 @@ class Scraper:
         document = self.document
         while document.outer is not None:  # an Application's values, say
             document = document.outer[0]
-        return str(document) if document.kind else f"the Prometheus of {self.flavour}"
+        return str(document) if document.kind else f"the Prometheus of the chart {self.flavour.removesuffix('-chart')}"
 
     @property
     def namespace(self) -> str:

@@ -90,7 +90,8 @@ class TestReading:
 
     def test_takes_a_charts_values(self, doctor):
         outcome = doctor("values.yaml", values=VALUES)
-        assert "[legacy-secret]\n   values.yaml:6:5\n" in outcome.out
+        place = "values.yaml:6:5  values of the chart prometheus\n"
+        assert f"[legacy-secret]\n   {place}" in outcome.out
         assert "in 1 file (1 values file, 1 Prometheus)\n" in outcome.out
 
     @pytest.mark.parametrize(
