@@ -149,6 +149,10 @@ class _Work:
     def result(self) -> Migration:
         """Say what has come of it."""
         left = tuple(self.findings())
+        for finding in left:
+            if finding.fix and finding.fix.edits and not self.is_open(finding):
+                useless = Problem("its repair was made, and it is found all the same", finding.location)
+                self.refused.setdefault(_key(finding), useless)
         refused = [Refused(one, self.refused[_key(one)]) for one in left if _key(one) in self.refused]
         intakes = [intake for _, intake in self.read.values()]
         unread = [problem for intake in intakes for problem in (*intake.unrendered, *intake.left_out)]

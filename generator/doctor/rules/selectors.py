@@ -90,7 +90,8 @@ def mesh_selector_empty(setup: Setup) -> Iterator[Found]:
                 continue
             found = f"{field} names no label, so it is for all of {document.namespace or 'its namespace'}"
             own = _for(setup, document)
-            edits = (Edit(document, SELECTORS[kind], stable_labels(own)),) if own is not None else ()
+            labels = stable_labels(own) if own is not None else {}
+            edits = (Edit(document, SELECTORS[kind], labels),) if labels else ()
             yield Found(document, ("spec", field), found, Fix("name labels of the pod", edits))
 
 
