@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from generator.errors import Problem
 from generator.monitoring import Setup
+from generator.monitoring.pattern import legacy_volumes
 from generator.monitoring.scrape import MONITORS
 
 
@@ -15,6 +16,7 @@ def unjudged(setup: Setup) -> Iterator[Problem]:
     if not any(scraper.resource is not None for scraper in setup.scrapers):
         yield from _monitors_without_prometheus(setup)
     yield from _missing_configurations(setup)
+    yield from _without_certificate(setup)
 
 
 def _jobs_without_workload(setup: Setup) -> Iterator[Problem]:
@@ -66,3 +68,20 @@ def _missing_configurations(setup: Setup) -> Iterator[Problem]:
                 scraper.document.locate((*(scraper.resource or ()), "additionalScrapeConfigs")),
                 hint="give the Secret too; of what it holds, only the names and paths of a fault are printed",
             )
+
+
+def _without_certificate(setup: Setup) -> Iterator[Problem]:
+    """Scrapers that have nothing to do with certificates, nor with merged metrics: that may be all they need."""
+    for scraper in setup.scrapers:
+        if not scraper.product or setup.writer(scraper) is not None or next(legacy_volumes(scraper), None):
+            continue
+        scrapes = setup.scrapes_of(scraper)
+        if not any(scrape.has_istio_names or scrape.metrics_path == _MERGED for scrape in scrapes):
+            yield Problem(
+                f"{scraper} has no certificate of the mesh, which it needs where pods demand mutual TLS",
+                scraper.document.locate(),
+                hint="`sidecert adopt` adds one; merged metrics (port 15020) need none",
+            )
+
+
+_MERGED = "/stats/prometheus"

@@ -70,3 +70,21 @@ def test_jobs_in_a_secret_are_asked_for_by_its_name():
     assert "the Secret more is not here" in found
     secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: monitoring}\nstringData: {a: '[]'}\n"
     assert told(WITH_SECRET + secret) == []
+
+
+OPERATED = "apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nmetadata: {name: main}\nspec: {}\n"
+
+
+def test_a_prometheus_without_a_certificate_is_told_how_to_get_one():
+    (found,) = told(OPERATED)
+    assert found == (
+        "a.yaml:1:1: Prometheus main has no certificate of the mesh, which it needs where pods demand mutual TLS"
+    )
+
+
+def test_one_that_scrapes_merged_metrics_needs_none():
+    jobs = CONFIGURATION.partition("    - job_name")[0] + (
+        "    - job_name: merged\n      metrics_path: /stats/prometheus\n      static_configs: []\n"
+    )
+    workload = PLAIN.partition("      annotations:")[0] + "    spec:" + PLAIN.partition("    spec:")[2]
+    assert told(f"{workload}---\n{jobs}") == []

@@ -245,9 +245,9 @@ def old_output_variable(setup: Setup) -> Iterator[Found]:
     severity="error",
     stage="scraping",
     why="""
-        Prometheus 2.21 to 2.28 speaks https without HTTP/2 and ALPN, and Istio's proxies answer with a reset; 2.29 is
-        fine. Before 2.9 Prometheus read certificate files once: what the proxy renews every few hours is never noticed,
-        and scrapes fail as soon as the first certificate has expired.
+        Up to 2.8 Prometheus reads certificate files once, and 2.21 to 2.28 speak https without HTTP/2 and ALPN, which
+        Istio's proxies answer with a reset. What is read once goes stale within hours: the proxy renews the files, and
+        scrapes fail as soon as the first certificate has expired.
         """,
     sources=["prometheus#9068", "prometheus 2.9.0 changelog", "common#173"],
     wrong=but(OPERATOR, ("version: v3.14.0", "version: v2.26.0")),
