@@ -26,7 +26,6 @@ JOBS = "scrape-jobs.yaml"
 
 _UNSAFE = re.compile(r"[^a-z0-9.-]+")
 _POD_LISTS = {"volumes": "name", "volumeMounts": "mountPath"}
-_MERGED_PODS = {"DaemonSet", "Deployment", "StatefulSet"}
 
 
 def safe_name(text: str) -> str:
@@ -80,14 +79,16 @@ class _Layout:
     def patch(self, old: Document, new: Document, comments: Comments) -> Tree:
         """Write the patch of one object, and give its entry in the kustomization."""
         name = f"{self.stem(old.kind, old.name, old.namespace)}.patch.yaml"
-        strategic = merge_patch(old.group, old.kind, old.tree, _in_front(old, new))
+        # Of older versions (apps/v1beta1) kustomize doesn't know how to merge lists.
+        known = old.api_version.rpartition("/")[2] == "v1"
+        strategic = merge_patch(old.group, old.kind, old.tree, new.tree) if known else None
         if strategic is None:
             operations = json_patch(old.tree, new.tree)
             text = block(operations, sort_keys=False) + "\n"
             text = with_comments(text, _of_operations(operations, old.tree, comments))
         else:
             metadata = {**_identity(old), **strategic.pop("metadata", {})}
-            patch = {"apiVersion": old.api_version, "kind": old.kind, "metadata": metadata, **strategic}
+            patch = {"apiVersion": old.api_version, "kind": old.kind, "metadata": metadata, **_without_order(strategic)}
             text = with_comments(block(patch, sort_keys=False) + "\n", _of_lists(new.tree, patch, comments))
         self.write(name, text)
         return {"path": name, "target": _target(old)}
@@ -124,12 +125,20 @@ class _Layout:
         for (old, new), comments in zip(self.adopted.changed, self.adopted.comments, strict=True):
             if old is mine:
                 tree = difference(old.tree, new.tree)
+                if _has_job_map(tree):
+                    notes.append(
+                        "The chart reads `scrapeConfigs` from version 28 on: give --chart-version for another."
+                    )
                 self.write(VALUES, with_comments(block(tree, sort_keys=False) + "\n", comments), *notes)
         for part in self.adopted.added:
             note = "The chart can't install this: apply it to the release's namespace."
             name = f"{safe_name(part.tree['kind'])}.yaml"
             self.write(name, with_comments(block(part.tree, sort_keys=False) + "\n", part.comments), note)
         return self.files
+
+
+def _has_job_map(tree: Mapping[str, Any]) -> bool:
+    return any(key == "scrapeConfigs" or (isinstance(part, dict) and _has_job_map(part)) for key, part in tree.items())
 
 
 def difference(base: Mapping[str, Any], wanted: Mapping[str, Any]) -> Tree:
@@ -164,29 +173,14 @@ def _target(document: Document) -> Tree:
     return {**group, "kind": document.kind, "name": document.name.replace(".", "\\."), **namespace}
 
 
-def _in_front(old: Document, new: Document) -> Tree:
-    """Put what changes in a pod's volumes and mounts first, where a strategic merge has to name nothing else.
-
-    Kubernetes doesn't care about their order.
-    """
-    if old.kind not in _MERGED_PODS:
-        return new.tree
-    tree: Tree = _sorted(old.tree, new.tree, "")
-    return tree
-
-
-def _sorted(old: Any, new: Any, key: str) -> Any:
-    if isinstance(new, dict):
-        before = as_map(old)
-        return {name: _sorted(before.get(name), value, name) for name, value in new.items()}
-    if not isinstance(new, list):
-        return new
-    if key in ("containers", "initContainers"):
-        by_name = {item.get("name"): item for item in old or () if isinstance(item, dict)}
-        return [_sorted(by_name.get(item.get("name")), item, "") if isinstance(item, dict) else item for item in new]
-    if key in _POD_LISTS and isinstance(old, list) and all(isinstance(item, dict) for item in (*old, *new)):
-        return sorted(new, key=lambda item: any(same(item, other) for other in old))
-    return new
+def _without_order(patch: Any, key: str = "") -> Any:
+    """Leave out what only keeps the order of a pod's volumes and mounts, which Kubernetes doesn't care about."""
+    if isinstance(patch, dict):
+        return {name: _without_order(value, name) for name, value in patch.items()}
+    if not isinstance(patch, list) or {"$patch": "replace"} in patch:
+        return patch
+    listed = [_without_order(item) for item in patch]
+    return [item for item in listed if set(as_map(item)) != {_POD_LISTS[key]}] if key in _POD_LISTS else listed
 
 
 def _of_lists(tree: Tree, patch: Tree, comments: Comments) -> Comments:
@@ -245,6 +239,6 @@ def _path_of(pointer: str, base: Any) -> ValuePath:
             step = len(base) if step == "-" else int(step)
             base = base[step] if step < len(base) else None
         else:
-            base = as_map(base).get(step)
+            base = as_map(base).get(str(step))
         path.append(step)
     return tuple(path)

@@ -69,6 +69,7 @@ def _in_configuration(setup: Setup, scraper: Scraper, job: Part) -> Scraping:
         text = with_element(config.text, config.source, place, named, config.index)
         if text is not None and config.outer is not None:
             return Scraping((Edit(*config.outer, text),))
+        return Scraping(apart=job, where=f"{_JOBS} in {outermost(config)}, which is written in a way that no edit fits")
     return Scraping(apart=job, where=f"{_JOBS} of what {scraper} reads as {file}, which is not among the files given")
 
 

@@ -88,7 +88,7 @@ def adopt(
             folder.put(unit)
         if not check:
             folder.finish(force=force)
-    _tell(found, names, folder, quiet=quiet)
+    _tell(found, names, folder, quiet=quiet or check)
     if check:
         _print_check(folder, quiet=quiet)
 

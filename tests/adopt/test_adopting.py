@@ -1,0 +1,355 @@
+"""What is added to a Prometheus, and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from generator.adopt import Adopted, Templates, pattern_of
+from generator.build import rendered
+from generator.errors import InputError
+from generator.intake import documents_of
+from generator.monitoring.pattern import DEFAULT
+from generator.workspace import open_workspace
+from tests.adopt.helpers import adopted, adopted_all, errors, files, manifests_of, tree_of
+
+WORKLOAD = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: prometheus
+  namespace: monitoring
+spec:
+  selector:
+    matchLabels:
+      app: prometheus
+  template:
+    metadata:
+      labels:
+        app: prometheus
+    spec:
+      containers:
+      - name: reloader
+        image: quay.io/prometheus-operator/prometheus-config-reloader:v0.90.0
+      - name: server
+        image: prom/prometheus:v3.1.0
+        volumeMounts:
+        - name: config
+          mountPath: /etc/prometheus
+      volumes:
+      - name: config
+        configMap:
+          name: config
+"""
+CONFIGURATION = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: config
+  namespace: monitoring
+data:
+  rules.yml: "groups: []"
+  prometheus.yml: |
+    # kept by hand
+    global: {scrape_interval: 15s}   # often
+    scrape_configs:
+      - job_name: 'self'
+        static_configs: [{targets: ['localhost:9090']}]
+"""
+OPERATED = """\
+apiVersion: monitoring.coreos.com/v1
+kind: Prometheus
+metadata:
+  name: main
+  namespace: monitoring
+spec:
+  version: v3.1.0
+  scrapeClasses:
+  - name: default
+    default: true
+  podMonitorSelector:
+    matchLabels:
+      team: a
+    matchExpressions:
+    - {key: tier, operator: In, values: [dev, prod]}
+  serviceMonitorSelector: {}
+"""
+
+
+def both(configuration: str = CONFIGURATION, workload: str = WORKLOAD) -> str:
+    return f"{workload}---\n{configuration}"
+
+
+def job_of(found: Adopted) -> Any:
+    [new] = [new for old, new in found.changed if old.kind == "ConfigMap"]
+    return tree_of(new.tree["data"]["prometheus.yml"])["scrape_configs"][-1]
+
+
+# --------------------------------------------------------------------------------------------------- a workload
+
+
+def test_a_patch_names_no_more_than_what_changes():
+    patch = tree_of(files(adopted(WORKLOAD))["deployment-prometheus.patch.yaml"])
+    template = patch["spec"]["template"]
+    assert patch["metadata"] == {"name": "prometheus", "namespace": "monitoring"}
+    assert template["metadata"]["labels"] == DEFAULT.labels
+    assert template["spec"] == {
+        # The first one keeps its place: kustomize puts what a patch names in front.
+        "containers": [
+            {"name": "reloader"},
+            {
+                "name": "server",
+                "volumeMounts": [{"name": "istio-workload-certs", "mountPath": "/etc/prom-certs", "readOnly": True}],
+            },
+        ],
+        "volumes": [{"name": "istio-workload-certs", "emptyDir": {"medium": "Memory"}}],
+    }
+
+
+def test_the_component_finds_its_objects_by_kind_name_and_namespace():
+    written = files(adopted(both()))
+    kustomization = tree_of(written["kustomization.yaml"])
+    assert kustomization["kind"] == "Component"
+    assert kustomization["resources"] == ["sidecar-prometheus-istio-certs.yaml"]
+    targets = [patch["target"] for patch in kustomization["patches"]]
+    where = {"name": "prometheus", "namespace": "monitoring"}
+    assert targets == [
+        {"group": "apps", "kind": "Deployment", **where},
+        {"kind": "ConfigMap", **where, "name": "config"},
+    ]
+
+
+def test_the_sidecar_is_for_the_pods_that_the_workload_selects():
+    [sidecar] = adopted(WORKLOAD).added
+    assert sidecar.tree["metadata"] == {"name": "prometheus-istio-certs", "namespace": "monitoring"}
+    assert sidecar.tree["spec"]["workloadSelector"] == {"labels": {"app": "prometheus"}}
+
+
+def test_a_sidecar_that_is_there_already_is_the_only_one():
+    own = """\
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: mine, namespace: monitoring}
+spec:
+  workloadSelector: {labels: {app: prometheus}}
+  egress: [{hosts: [istio-system/*]}]
+"""
+    assert adopted(WORKLOAD + own).added == ()
+
+
+def test_patches_say_why():
+    text = files(adopted(WORKLOAD))["deployment-prometheus.patch.yaml"]
+    assert "        # Nothing is intercepted: Prometheus presents the certificate itself.\n        traffic." in text
+
+
+def test_an_old_api_version_whose_lists_kustomize_replaces_gets_single_operations():
+    patch = tree_of(
+        files(adopted(WORKLOAD.replace("apps/v1", "extensions/v1beta1")))["deployment-prometheus.patch.yaml"]
+    )
+    assert {operation["op"] for operation in patch} == {"add"}
+    assert {"op": "add", "path": "/spec/template/spec/volumes/-"}.items() <= patch[-1].items()
+
+
+def test_a_directory_that_the_proxy_writes_to_already_stays():
+    text = WORKLOAD.replace(
+        "      labels:\n        app: prometheus\n    spec",
+        "      labels:\n        app: prometheus\n      annotations:\n        proxy.istio.io/config: |\n"
+        "          # ours\n          proxyMetadata: {OUTPUT_CERTS: /certs}\n    spec",
+    )
+    [(_, new)] = adopted(text).changed
+    config = new.tree["spec"]["template"]["metadata"]["annotations"]["proxy.istio.io/config"]
+    assert config.startswith("# ours\nproxyMetadata: {OUTPUT_CERTS: /certs}\n")
+
+
+# -------------------------------------------------------------------------------------------------- configurations
+
+
+def test_the_job_goes_into_the_configuration_and_leaves_every_line_of_it():
+    found = adopted(both())
+    [new] = [new for old, new in found.changed if old.kind == "ConfigMap"]
+    text = new.tree["data"]["prometheus.yml"]
+    old = tree_of(CONFIGURATION)["data"]["prometheus.yml"]
+    assert text.startswith(old)
+    assert text[len(old) :].startswith(
+        "  # Pods that demand mTLS and whose metrics are not merged.\n  - job_name: istio-mtls\n"
+    )
+    assert new.tree["data"]["rules.yml"] == "groups: []"
+    assert found.apart is None
+
+
+def test_the_job_looks_for_the_files_where_the_pod_has_them():
+    text = both().replace(
+        "          mountPath: /etc/prometheus\n",
+        "          mountPath: /etc/prometheus\n        - {name: certs, mountPath: /etc/old}\n",
+    )
+    text = text.replace(
+        "      volumes:\n", "      volumes:\n      - {name: certs, secret: {secretName: istio.default}}\n"
+    )
+    assert job_of(adopted(text))["tls_config"]["key_file"] == "/etc/old/key.pem"
+
+
+def test_a_job_that_presents_istios_certificates_is_enough():
+    own = """\
+      - job_name: mine
+        scheme: https
+        enable_http2: false
+        tls_config:
+          {ca_file: /c/root-cert.pem, cert_file: /c/cert-chain.pem, key_file: /c/key.pem, insecure_skip_verify: true}
+        kubernetes_sd_configs: [{role: pod}]
+"""
+    found = adopted(both(CONFIGURATION + own))
+    assert [old.kind for old, _ in found.changed] == ["Deployment"]
+    assert "mountPath: /c\n" in files(found)["deployment-prometheus.patch.yaml"]
+
+
+def test_a_name_that_is_taken_gets_a_number():
+    assert job_of(adopted(both(CONFIGURATION.replace("'self'", "istio-mtls"))))["job_name"] == "istio-mtls-2"
+
+
+@pytest.mark.parametrize(
+    ("version", "enable_http2", "labels"),
+    [("v3.1.0", False, True), ("v2.41.0", False, True), ("v2.40.0", False, False), ("v2.34.0", None, False)],
+)
+def test_the_job_is_one_that_this_prometheus_reads(version, enable_http2, labels):
+    job = job_of(adopted(both().replace("v3.1.0", version)))
+    assert job.get("enable_http2") is enable_http2
+    assert any(rule["action"] == "keepequal" for rule in job["relabel_configs"] if "action" in rule) is labels
+
+
+@pytest.mark.parametrize(
+    ("configuration", "belongs"),
+    [
+        ("", "what Deployment monitoring/prometheus reads as /etc/prometheus/prometheus.yml"),
+        (
+            CONFIGURATION.replace("kind: ConfigMap", "kind: Secret").replace("\ndata:", "\nstringData:"),
+            "Secret monitoring/",
+        ),
+    ],
+)
+def test_jobs_that_only_the_user_can_put_into_place_stand_apart(configuration, belongs):
+    secret = "configMap:\n          name: config", "secret:\n          secretName: config"
+    found = adopted(both(configuration, WORKLOAD.replace(*secret)) if configuration else WORKLOAD)
+    written = files(found)
+    assert belongs in found.where
+    assert [old.kind for old, _ in found.changed] == ["Deployment"]
+    assert "scrape-jobs.yaml" not in tree_of(written["kustomization.yaml"]).get("resources", [])
+    [job] = tree_of(written["scrape-jobs.yaml"])
+    assert job["tls_config"]["cert_file"] == "/etc/prom-certs/cert-chain.pem"
+    assert "kept by hand" not in "".join(written.values())
+
+
+# ------------------------------------------------------------------------------------------------- operators
+
+
+def test_an_operators_prometheus_gets_a_class_beside_its_own_and_a_monitor_that_it_selects():
+    found = adopted(OPERATED)
+    [(_, new)] = found.changed
+    own, added = new.tree["spec"]["scrapeClasses"]
+    assert own == {"name": "default", "default": True}
+    assert added["name"] == "istio-mtls"
+    assert "default" not in added
+    monitor = next(part.tree for part in found.added if part.tree["kind"] == "PodMonitor")
+    assert monitor["metadata"] == {
+        "name": "main-istio-mtls",
+        "namespace": "monitoring",
+        "labels": {"team": "a", "tier": "dev"},
+    }
+    assert monitor["spec"]["scrapeClass"] == "istio-mtls"
+
+
+def test_a_prometheus_that_selects_no_pod_monitors_is_told_to_select_ours():
+    text = OPERATED[: OPERATED.index("  podMonitorSelector")] + "  serviceMonitorSelector: {}\n"
+    found = adopted(text)
+    [(_, new)] = found.changed
+    labels = new.tree["spec"]["podMonitorSelector"]["matchLabels"]
+    assert [part.tree["metadata"]["labels"] for part in found.added if part.tree["kind"] == "PodMonitor"] == [labels]
+
+
+def test_one_that_selects_nothing_at_all_keeps_the_configuration_that_it_is_given():
+    found = adopted(OPERATED[: OPERATED.index("  podMonitorSelector")])
+    assert "scrapeClasses" in found.changed[0][1].tree["spec"]
+    assert len(found.changed[0][1].tree["spec"]["scrapeClasses"]) == 1
+    assert found.apart is not None
+
+
+def test_a_class_of_that_name_without_the_certificates_keeps_its_name():
+    found = adopted(OPERATED.replace("name: default", "name: istio-mtls"))
+    names = [one["name"] for one in found.changed[0][1].tree["spec"]["scrapeClasses"]]
+    assert names == ["istio-mtls", "istio-mtls-2"]
+
+
+# ------------------------------------------------------------------------------------------------- environments
+
+
+def test_the_default_values_give_the_default_pattern():
+    for variant in ("plain", "operator"):
+        found = Templates(open_workspace("."), "").render(
+            variant, prometheus=None, istio=(1, 30, 3), kubernetes=(1, 33)
+        )
+        assert found.pattern == DEFAULT
+
+
+def test_an_environments_resources_give_its_pattern(tmp_path):
+    (tmp_path / "one.yaml").write_text(
+        "istio: {revision: canary}\ncertificates: {directory: /out, mountPath: /in, volume: mine, sizeLimit: 1Mi}\n"
+        "proxy: {mode: certificate-only, metadata: {SECRET_TTL: 10m}}\n"
+    )
+    pattern = pattern_of(rendered(open_workspace(".", str(tmp_path)), "one"))
+    assert pattern.labels["istio.io/rev"] == "canary"
+    assert (pattern.directory, pattern.mount_path, pattern.volume, pattern.size_limit) == ("/out", "/in", "mine", "1Mi")
+    assert pattern.config == {"proxyMetadata": {"DISABLE_ENVOY": "true", "SECRET_TTL": "10m"}}
+    assert [container["name"] for container in pattern.containers] == ["istio-proxy"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "proxy: {mode: certificate-only}",
+        "proxy: {mode: certificate-only, certificateOnlyProbes: grpc-agent}",
+        "mesh: {clientTls: peerAuthentication}\nistio: {revision: canary}",
+        "scrape: {mtls: {enabled: false}}",
+    ],
+)
+@pytest.mark.parametrize("text", [both(), OPERATED], ids=["workload", "operator"])
+def test_an_environments_values_decide_and_leave_no_error(values, text, tmp_path):
+    (tmp_path / "one.yaml").write_text(f"{values}\n")
+    workspace = open_workspace(".", str(tmp_path))
+    manifests = manifests_of(documents_of(text, "test.yaml"))
+    setup = manifests.setup()
+    from generator.adopt import adopt
+
+    found = adopt(manifests, setup, setup.scrapers[0], Templates(workspace, "one"))
+    changed = {id(old): new for old, new in found.changed}
+    after = manifests_of([changed.get(id(one), one) for one in manifests.objects])
+    assert errors(after) == []
+    assert found.left == ()
+
+
+# ------------------------------------------------------------------------------------------------- several
+
+
+def test_several_get_a_component_each():
+    two = WORKLOAD + "---\n" + WORKLOAD.replace("kind: Deployment", "kind: StatefulSet").replace("monitoring", "other")
+    found = adopted_all(manifests_of(documents_of(two, "test.yaml")))
+    assert [str(one.scraper) for one in found] == ["Deployment monitoring/prometheus", "StatefulSet other/prometheus"]
+
+
+@pytest.mark.parametrize("selected", ["sts/prometheus", "StatefulSet/other/prometheus", "statefulset/prometheus"])
+def test_one_of_several_is_selected_as_kubectl_users_write_it(selected):
+    two = WORKLOAD + "---\n" + WORKLOAD.replace("kind: Deployment", "kind: StatefulSet").replace("monitoring", "other")
+    assert str(adopted(two, selected).scraper) == "StatefulSet other/prometheus"
+
+
+def test_one_that_isnt_there_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean `deployment/prometheus`"):
+        adopted(WORKLOAD, "deployment/prometeus")
+
+
+def test_what_something_else_makes_is_left_out_beside_what_makes_it():
+    replicas = WORKLOAD.replace("kind: Deployment", "kind: ReplicaSet").replace(
+        "  name: prometheus\n  namespace",
+        "  name: prometheus-1\n  ownerReferences: [{kind: Deployment, name: prometheus}]\n  namespace",
+    )
+    assert str(adopted(f"{WORKLOAD}---\n{replicas}").scraper) == "Deployment monitoring/prometheus"

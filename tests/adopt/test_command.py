@@ -1,0 +1,142 @@
+"""The command: where it writes, what it tells, and its exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click import UsageError
+
+from generator.cli.adopt import adopt as command
+from generator.cli.commands import invoke as run
+from generator.errors import InputError, OutputError
+from generator.yaml import block
+from tests.adopt.helpers import adopted
+from tests.adopt.test_adopting import CONFIGURATION, WORKLOAD, both
+from tests.adopt.test_refusals import POD
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "deploy.yaml").write_text(both())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def invoke(*arguments: str) -> int:
+    """The exit code; what is wrong raises."""
+    code = command.main(list(arguments), standalone_mode=False)
+    return code if isinstance(code, int) else 0
+
+
+def written(project: Path) -> set[str]:
+    return {path.relative_to(project).as_posix() for path in project.glob("output/**/*") if path.is_file()}
+
+
+def test_writes_a_component_and_its_inventory(project, capsys):
+    assert invoke("deploy.yaml") == 0
+    assert written(project) == {
+        "output/.inventory/adopt/prometheus.sha256",
+        "output/adopt/prometheus/configmap-config.patch.yaml",
+        "output/adopt/prometheus/deployment-prometheus.patch.yaml",
+        "output/adopt/prometheus/kustomization.yaml",
+        "output/adopt/prometheus/sidecar-prometheus-istio-certs.yaml",
+    }
+    assert "output/adopt/prometheus" in capsys.readouterr().err
+
+
+def test_check_tells_what_differs_and_writes_nothing(project, capsys):
+    assert invoke("deploy.yaml", "--check") == 1
+    assert "+kind: Component" in capsys.readouterr().out
+    assert written(project) == set()
+    invoke("deploy.yaml")
+    assert invoke("deploy.yaml", "--check") == 0
+
+
+def test_what_is_no_longer_needed_goes(project):
+    invoke("deploy.yaml")
+    (project / "deploy.yaml").write_text(WORKLOAD)
+    invoke("deploy.yaml")
+    assert "output/adopt/prometheus/configmap-config.patch.yaml" not in written(project)
+    assert "output/adopt/prometheus/scrape-jobs.yaml" in written(project)
+
+
+def test_a_file_edited_by_hand_stays(project):
+    invoke("deploy.yaml")
+    path = project / "output/adopt/prometheus/kustomization.yaml"
+    path.write_text(path.read_text() + "# mine\n")
+    (project / "deploy.yaml").write_text(WORKLOAD)
+    with pytest.raises(OutputError, match="edited by hand"):
+        invoke("deploy.yaml")
+    assert invoke("deploy.yaml", "--force") == 0
+
+
+def test_render_leaves_adoptions_alone(project):
+    (project / "overlays").mkdir()
+    (project / "overlays/dev.yaml").write_text("namespace: a\n")
+    invoke("deploy.yaml")
+    before = {name for name in written(project) if "adopt" in name}
+    assert run(["render", "-q", "--no-cache", "-j", "1", "--only", "manifests"]) == 0
+    assert {name for name in written(project) if "adopt" in name} == before
+
+
+def test_an_environment_decides(project):
+    (project / "overlays").mkdir()
+    (project / "overlays/dev.yaml").write_text("istio: {revision: canary}\n")
+    invoke("deploy.yaml", "--env", "dev", "--name", "mine")
+    assert "istio.io/rev: canary" in (project / "output/adopt/mine/deployment-prometheus.patch.yaml").read_text()
+
+
+def test_quiet_tells_only_what_is_left_to_do(project, capsys):
+    invoke("deploy.yaml", "-q")
+    assert capsys.readouterr().err == ""
+    (project / "deploy.yaml").write_text(WORKLOAD)
+    invoke("deploy.yaml", "-q")
+    assert "scrape-jobs.yaml belong into" in capsys.readouterr().err
+
+
+def test_what_was_adopted_already_is_told_and_left(project, capsys):
+    found = adopted(both())
+    trees = [*(new.tree for _, new in found.changed), *(part.tree for part in found.added)]
+    (project / "done.yaml").write_text("---\n".join(block(tree) + "\n" for tree in trees))
+    assert invoke("done.yaml") == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert written(project) == set()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "UPPER", ""])
+def test_a_name_that_is_no_folder_is_refused(project, name):
+    with pytest.raises(UsageError):
+        invoke("deploy.yaml", "--name", name)
+
+
+def test_a_name_for_several_is_refused(project):
+    (project / "other.yaml").write_text(WORKLOAD.replace("  name: prometheus\n", "  name: other\n", 1))
+    with pytest.raises(UsageError, match="--select"):
+        invoke("deploy.yaml", "other.yaml", "--name", "mine")
+
+
+def test_two_of_one_name_get_their_namespace_in_front(project):
+    (project / "other.yaml").write_text(both().replace("namespace: monitoring", "namespace: other"))
+    invoke("deploy.yaml", "other.yaml")
+    folders = {path.name for path in (project / "output/adopt").iterdir()}
+    assert folders == {"monitoring-prometheus", "other-prometheus"}
+
+
+def test_one_that_cant_be_adopted_keeps_all_from_being_written(project):
+    (project / "pod.yaml").write_text(POD)
+    with pytest.raises(InputError, match="bare Pod"):
+        invoke("deploy.yaml", "pod.yaml")
+    assert written(project) == set()
+
+
+def test_a_template_is_refused_before_its_neighbours(project):
+    (project / "deploy.yaml").write_text(WORKLOAD.replace("name: prometheus\n", "name: {{ .Values.name }}\n"))
+    with pytest.raises(InputError, match="render"):
+        invoke("deploy.yaml")
+
+
+def test_a_configuration_alone_is_no_prometheus(project):
+    (project / "deploy.yaml").write_text(CONFIGURATION)
+    with pytest.raises(InputError, match="found: 1 ConfigMap"):
+        invoke("deploy.yaml")
