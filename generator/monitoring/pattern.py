@@ -187,6 +187,8 @@ class _Work:
             found = json.loads(old or "{}")
         except ValueError:
             found = {}
+        if not isinstance(found, (dict, list)):  # the webhook refuses it
+            found = {}
         directory = self.directory()
         mount = {"mountPath": directory}
         if isinstance(found, list):

@@ -166,6 +166,15 @@ def test_volumes_of_the_proxy_are_completed_in_their_form(form):
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("value", ["true", '"a"', "3", "{"])
+def test_what_holds_no_volumes_of_the_proxy_is_replaced(value):
+    text = WORKLOAD.replace(
+        "      labels:", f"      annotations:\n        {USER_VOLUME_MOUNT}: '{value}'\n      labels:"
+    )
+    found = load(pod_of(with_pattern(text))["metadata"]["annotations"][USER_VOLUME_MOUNT], "")
+    assert found == {"istio-workload-certs": {"mountPath": "/etc/istio-output-certs"}}
+
+
 @pytest.mark.parametrize(
     ("name", "legacy"), [("istio.default", True), ("istio.prometheus", True), ("istio.", False), ("istio-certs", False)]
 )

@@ -79,6 +79,8 @@ def mount_edits(scraper: Scraper, writer: Writer, without: tuple[str, ...]) -> t
         tree = json.loads(text)
     except ValueError:  # the webhook refuses the pod, which is told first
         return ()
+    if not isinstance(tree, (dict, list)):
+        return ()
     items: list[tuple[Any, Any]] = list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree))
     kept = {
         key: {name: value for name, value in item.items() if name not in without}
