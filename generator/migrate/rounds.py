@@ -119,12 +119,12 @@ class _Work:
         chosen = together([finding for finding in self.findings() if self.is_open(finding)])
         texts, made = Texts(self.texts), list[Made]()
         for finding, edits in chosen:
-            self.times[_key(finding)] += 1
             try:
                 texts = texts.apply(edits)
             except InputError as error:
                 self.refused[_key(finding)] = error.problems[0]
                 continue
+            self.times[_key(finding)] += 1
             says = finding.fix.says if finding.fix else ""
             made.append(Made(finding.rule.id, finding.severity, finding.location.file, finding.resource, says))
         if not chosen:
@@ -133,6 +133,7 @@ class _Work:
             return any(self.is_open(finding) for finding in self.findings())
         self.texts = texts.files
         self.made += made
+        self.refused.clear()  # there may be room now
         self.setup, self.diagnosis = self.examined()
         return True
 
