@@ -181,8 +181,10 @@ def test_ingresses_have_moved_to_another_group(version, group, told):
     [
         ('- apiGroups: ["*"]\n  resources: ["*"]\n  verbs: ["*"]\n', 0),
         (
-            '- apiGroups: [""]\n  resources: [pods]\n  verbs: [list]\n'
-            '- apiGroups: [""]\n  resources: [pods]\n  verbs: [watch]\n',
+            (
+                '- apiGroups: [""]\n  resources: [pods]\n  verbs: [list]\n'
+                '- apiGroups: [""]\n  resources: [pods]\n  verbs: [watch]\n'
+            ),
             0,
         ),
         ('- apiGroups: [""]\n  resources: [pods]\n  verbs: [get, list]\n', 1),
