@@ -12,6 +12,7 @@ from generator.adopt.rendered import Part
 from generator.adopt.scraping import printed
 from generator.adopt.trees import outermost
 from generator.errors import ValuePath
+from generator.intake.built import BuiltDocument
 from generator.intake.document import Document, as_map
 from generator.patch import json_patch, merge_patch, same
 from generator.tree import OutputFile
@@ -24,6 +25,12 @@ FOLDER = "adopt"
 VALUES = "values.yaml"
 JOBS = "scrape-jobs.yaml"
 
+_USE_BESIDE = "In the kustomization.yaml beside these manifests, or one above it, `components` names this folder."
+_USE_ABOVE = (
+    "Name this folder in `components` of a kustomization.yaml whose `resources` name the folder that was read: there "
+    "its objects have the names and namespaces that they have here."
+)
+_GUARD = "This changes nothing: it fails where the object isn't there, which its patch would pass over."
 _UNSAFE = re.compile(r"[^a-z0-9.-]+")
 _POD_LISTS = {"volumes": "name", "volumeMounts": "mountPath"}
 
@@ -64,20 +71,24 @@ class _Layout:
     def component(self) -> list[OutputFile]:
         """A Kustomize component."""
         patches = [
-            self.patch(old, new, comments)
+            entry
             for (old, new), comments in zip(self.adopted.changed, self.adopted.comments, strict=True)
+            for entry in self.patch(old, new, comments)
         ]
         resources = [self.resource(part) for part in self.adopted.added]
         tree: Tree = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
         tree |= {"resources": resources} if resources else {}
         tree |= {"patches": patches} if patches else {}
-        notes = ["In the kustomization.yaml beside these manifests, or one above it, `components` names this folder."]
+        is_built = any(isinstance(old, BuiltDocument) for old, _ in self.adopted.changed)
+        notes = [_USE_ABOVE if is_built else _USE_BESIDE]
         self.write_apart(notes)
-        self.write("kustomization.yaml", block(tree, sort_keys=False) + "\n", *notes)
+        guards = [index for index, entry in enumerate(patches) if "patch" in entry]
+        comments: Comments = {("patches", index): worded(_GUARD) for index in guards[:1]}
+        self.write("kustomization.yaml", with_comments(block(tree, sort_keys=False) + "\n", comments), *notes)
         return self.files
 
-    def patch(self, old: Document, new: Document, comments: Comments) -> Tree:
-        """Write the patch of one object, and give its entry in the kustomization."""
+    def patch(self, old: Document, new: Document, comments: Comments) -> list[Tree]:
+        """Write the patch of one object, and give its entries in the kustomization."""
         name = f"{self.stem(old.kind, old.name, old.namespace)}.patch.yaml"
         # Of older versions (apps/v1beta1) kustomize doesn't know how to merge lists.
         known = old.api_version.rpartition("/")[2] == "v1"
@@ -85,13 +96,13 @@ class _Layout:
         if strategic is None:
             operations = json_patch(old.tree, new.tree)
             text = block(operations, sort_keys=False) + "\n"
-            text = with_comments(text, _of_operations(operations, old.tree, comments))
-        else:
-            metadata = {**_identity(old), **strategic.pop("metadata", {})}
-            patch = {"apiVersion": old.api_version, "kind": old.kind, "metadata": metadata, **_without_order(strategic)}
-            text = with_comments(block(patch, sort_keys=False) + "\n", _of_lists(new.tree, patch, comments))
-        self.write(name, text)
-        return {"path": name, "target": _target(old)}
+            self.write(name, with_comments(text, _of_operations(operations, old.tree, comments)))
+            return [_guard(old), {"path": name, "target": _target(old)}]
+        # This one names its object itself: with a target, kustomize would pass over one that isn't there.
+        metadata = {**_identity(old), **strategic.pop("metadata", {})}
+        patch = {"apiVersion": old.api_version, "kind": old.kind, "metadata": metadata, **_without_order(strategic)}
+        self.write(name, with_comments(block(patch, sort_keys=False) + "\n", _of_lists(new.tree, patch, comments)))
+        return [{"path": name}]
 
     def resource(self, part: Part) -> str:
         """Write an object of its own, and give its file's name."""
@@ -159,6 +170,15 @@ def difference(base: Mapping[str, Any], wanted: Mapping[str, Any]) -> Tree:
 
 
 # ------------------------------------------------------------------------------------------------------- patches
+
+
+def _guard(document: Document) -> Tree:
+    """Give an entry of `patches` that changes nothing, and fails where the object isn't there.
+
+    A patch that has a target passes over that, and nobody would know.
+    """
+    tree = {"apiVersion": document.api_version, "kind": document.kind, "metadata": _identity(document)}
+    return {"patch": block(tree, sort_keys=False) + "\n"}
 
 
 def _identity(document: Document) -> Tree:

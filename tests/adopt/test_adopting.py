@@ -12,7 +12,8 @@ from generator.errors import InputError
 from generator.intake import documents_of
 from generator.monitoring.pattern import DEFAULT
 from generator.workspace import open_workspace
-from tests.adopt.helpers import adopted, adopted_all, errors, files, manifests_of, tree_of
+from tests.adopt.helpers import adopted, adopted_all, errors, files, manifests_of, put_together, tree_of
+from tests.tools import run
 
 WORKLOAD = """\
 apiVersion: apps/v1
@@ -107,17 +108,27 @@ def test_a_patch_names_no_more_than_what_changes():
     }
 
 
-def test_the_component_finds_its_objects_by_kind_name_and_namespace():
-    written = files(adopted(both()))
-    kustomization = tree_of(written["kustomization.yaml"])
+def test_the_component_names_its_patches_and_resources():
+    kustomization = tree_of(files(adopted(both()))["kustomization.yaml"])
     assert kustomization["kind"] == "Component"
     assert kustomization["resources"] == ["sidecar-prometheus-istio-certs.yaml"]
-    targets = [patch["target"] for patch in kustomization["patches"]]
-    where = {"name": "prometheus", "namespace": "monitoring"}
-    assert targets == [
-        {"group": "apps", "kind": "Deployment", **where},
-        {"kind": "ConfigMap", **where, "name": "config"},
+    assert kustomization["patches"] == [
+        {"path": "deployment-prometheus.patch.yaml"},
+        {"path": "configmap-config.patch.yaml"},
     ]
+
+
+def test_a_custom_resource_is_patched_by_single_operations():
+    entries = tree_of(files(adopted(OPERATED))["kustomization.yaml"])["patches"]
+    where = {"name": "main", "namespace": "monitoring"}
+    assert entries[1]["target"] == {"group": "monitoring.coreos.com", "kind": "Prometheus", **where}
+
+
+@pytest.mark.parametrize("text", [WORKLOAD, OPERATED], ids=["workload", "operator"])
+def test_a_component_beside_the_wrong_manifests_fails_instead_of_doing_nothing(text, tmp_path):
+    app = put_together(tmp_path, text.replace("namespace: monitoring", "namespace: other"), [adopted(text)])
+    with pytest.raises(AssertionError, match="no matches for Id"):
+        run("kubectl", "kustomize", str(app))
 
 
 def test_the_sidecar_is_for_the_pods_that_the_workload_selects():

@@ -150,7 +150,7 @@ spec:
 """ + "".join(f"    {line}\n" for line in STACK.splitlines())
     found = adopted(release)
     written = files(found)
-    [patch] = tree_of(written["kustomization.yaml"])["patches"]
+    *_, patch = tree_of(written["kustomization.yaml"])["patches"]
     assert patch["target"]["kind"] == "HelmRelease"
     assert any(name.startswith("sidecar-") for name in written)
     assert adopted(block(found.changed[0][1].tree) + "\n").changed == ()

@@ -140,3 +140,19 @@ def test_a_configuration_alone_is_no_prometheus(project):
     (project / "deploy.yaml").write_text(CONFIGURATION)
     with pytest.raises(InputError, match="found: 1 ConfigMap"):
         invoke("deploy.yaml")
+
+
+def test_a_component_isnt_made_anew_from_what_it_was_built_into(project):
+    (project / "deploy").mkdir()
+    (project / "deploy.yaml").rename(project / "deploy/all.yaml")
+    invoke("deploy/all.yaml")
+    kustomization = "resources: [all.yaml]\ncomponents: [../output/adopt/prometheus]\n"
+    (project / "deploy/kustomization.yaml").write_text(kustomization)
+    before = {name: (project / name).read_text() for name in written(project)}
+    assert invoke("deploy") == 0
+    patch = project / "output/adopt/prometheus/deployment-prometheus.patch.yaml"
+    patch.write_text(patch.read_text().replace("medium: Memory", "sizeLimit: 1Mi"))
+    with pytest.raises(InputError, match="without it"):
+        invoke("deploy")
+    patch.write_text(before["output/adopt/prometheus/deployment-prometheus.patch.yaml"])
+    assert {name: (project / name).read_text() for name in written(project)} == before
