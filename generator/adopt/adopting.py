@@ -108,7 +108,7 @@ class _Work:
         self.added: list[Part] = []
         self.scraping: Scraping | None = None
         self.repaired: list[Finding] = []
-        self.left: list[Finding] = []
+        self.found: list[Finding] | None = None
 
     # ------------------------------------------------------------------------------------------------- the steps
 
@@ -180,15 +180,21 @@ class _Work:
 
     def repairs(self) -> Iterator[Finding]:
         """The errors that concern the scraper, have a repair, and haven't had it yet."""
-        from generator.doctor import examine
-
         done = {(one.rule.id, one.path, one.found) for one in self.repaired}
-        self.left = [one for one in examine(self.setup).findings if one.severity == "error" and self.concerns(one)]
-        for finding in self.left:
+        for finding in self.errors():
             edits = finding.fix.edits if finding.fix else ()
             key = (finding.rule.id, finding.path, finding.found)
             if edits and key not in done and can_be_edited(self.documents, edits):
                 yield finding
+
+    def errors(self) -> list[Finding]:
+        """The errors that concern the scraper as it is by now."""
+        from generator.doctor import examine
+
+        if self.found is None:
+            findings = examine(self.setup).findings
+            self.found = [one for one in findings if one.severity == "error" and self.concerns(one)]
+        return self.found
 
     def concerns(self, finding: Finding) -> bool:
         """Whether a finding has to do with the scraper: it isn't about another workload, or its configuration."""
@@ -210,6 +216,7 @@ class _Work:
     def make(self, edits: Iterable[Edit]) -> None:
         """Make edits, and read everything again."""
         self.documents = applied(self.documents, edits)
+        self.found = None
         count = len(self.manifests.objects)
         objects, values = tuple(self.documents[:count]), tuple(self.documents[count:])
         settings = self.manifests.settings
@@ -263,7 +270,7 @@ class _Work:
             found.apart,
             found.where,
             tuple(self.repaired),
-            tuple(self.left),
+            tuple(self.errors()),
         )
 
 
