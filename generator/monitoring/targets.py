@@ -127,16 +127,21 @@ def _ports(service: Document) -> Iterator[ServicePort]:
 
 def _behind(setup: Setup, service: Document) -> Iterator[tuple[Document, PodView]]:
     """The workloads whose pods a Service selects."""
-    selector = _labels(service.get("spec", "selector"))
-    for document, pod in setup.workloads:
-        if selector and _same(service, document) and selector.items() <= pod.labels.items():
-            yield document, pod
+    return (one for one in setup.workloads if _leads_to(service, *one))
+
+
+def _leads_to(service: Document, workload: Document, pod: PodView) -> bool:
+    selector = service.get("spec", "selector")
+    if not isinstance(selector, dict) or not _same(service, workload):
+        return False
+    wanted = _labels(selector)
+    return bool(wanted) and wanted.items() <= pod.labels.items()
 
 
 def _naming(setup: Setup, workload: Document, pod: PodView, number: int | None) -> Iterator[ServicePort]:
     """The ports of Services that lead to a pod's port."""
     for service in setup.of_kind("Service", group=""):
-        if number is not None and any(document is workload for document, _ in _behind(setup, service)):
+        if number is not None and _leads_to(service, workload, pod):
             yield from (port for port in _ports(service) if _target_port(port, pod) == number)
 
 
