@@ -287,7 +287,7 @@ def test_tokens_need_rights_for_metrics(job, role, says):
     assert mine(text) == (["rbac-metrics-missing"] if says else [])
     if says:
         found = only(text, "rbac-metrics-missing")
-        assert found.found == f"prometheus may not get {says}, which job kubelet asks for"
+        assert found.found == f"the account prometheus may not get {says}, which job kubelet asks for"
         assert mine(repaired(text, found)) == []
 
 

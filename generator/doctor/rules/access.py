@@ -223,7 +223,7 @@ def _lacking(scraper: Scraper, grants: list[Grant], missing: list[Need]) -> Foun
     named = ", ".join(dict.fromkeys(need.resource for need in missing))
     homes = sorted({need.namespace for need in missing})
     where = "in all namespaces" if "" in homes else f"in {', '.join(homes)}"
-    found = f"{account_of(scraper)} may not list and watch {named} {where}, which {missing[0].by} does"
+    found = f"the account {account_of(scraper)} may not list and watch {named} {where}, which {missing[0].by} does"
     grant = next(
         (one for one in grants if one.namespace in {"", *homes} and ("" not in homes or not one.namespace)), None
     )
@@ -238,4 +238,5 @@ def _lacking(scraper: Scraper, grants: list[Grant], missing: list[Need]) -> Foun
     rules = [{"apiGroups": [group], "resources": kinds, "verbs": ["get", *WATCHES]} for group, kinds in groups.items()]
     covers = all(not grant.namespace or need.namespace == grant.namespace for need in missing)
     edits = tuple(Edit(grant.role, path, one) for one in rules) if covers else ()
-    return Found(grant.role, existing(grant.role, ("rules",)), found, Fix("allow it", edits))
+    says = "allow it" if "" in homes or grant.namespace else f"allow it, here or by a Role and a RoleBinding {where}"
+    return Found(grant.role, existing(grant.role, ("rules",)), found, Fix(says, edits))

@@ -77,6 +77,8 @@ spec:
 def target_does_not_admit_prometheus(setup: Setup) -> Iterator[Found]:
     """Look at the policies of what monitors with certificates scrape."""
     told: set[int] = set()
+    if not resources(setup, "AuthorizationPolicy"):
+        return
     for found in mtls_scrapes(setup):
         scraper = found.scraper
         if scraper is None or found.scrape.scheme != "https" or not scraper.namespace:
@@ -97,10 +99,7 @@ def _allowing(setup: Setup, target: Target) -> list[Document]:
     if target.workload is None or target.pod is None or target.port is None:
         return []
     namespace = target.workload.namespace
-    injection = inject(target.pod.tree, namespace, setup.mesh_of(namespace))
-    if not (injection.injected and injection.certain and catches_port(injection.pod, target.port)):
-        return []
-    return [
+    found = [
         one
         for one in resources(setup, "AuthorizationPolicy")
         if one.namespace in {namespace, ROOT}
@@ -109,6 +108,11 @@ def _allowing(setup: Setup, target: Target) -> list[Document]:
         and one.get("spec", "targetRef") is None
         and fits(selected(one), target.pod.labels)
     ]
+    if not found:
+        return []
+    injection = inject(target.pod.tree, namespace, setup.mesh_of(namespace))
+    guarded = injection.injected and injection.certain and catches_port(injection.pod, target.port)
+    return found if guarded else []
 
 
 def _admits(policy: Document, scraper: Scraper) -> bool:

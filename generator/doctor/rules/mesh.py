@@ -108,8 +108,8 @@ def rotation_stops(setup: Setup) -> Iterator[Found]:
         if egress.state == "alive":
             continue
         severity: Severity = "error" if egress.state == "dead" else "warning"
-        found = f"{stated.document} takes the certificate from what comes in (DISABLE), and {egress.document} "
-        found += f"leaves Envoy only {egress.host}, {egress.why}"
+        found = f"{stated.document} has Envoy listen without a certificate (DISABLE), and {egress.document} "
+        found += f"leaves it only {egress.host}, {egress.why}"
         yield Found(stated.document, ("spec", "mtls", "mode"), found, _kept(setup, scraper, stated, egress), severity)
 
 

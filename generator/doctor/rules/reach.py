@@ -86,7 +86,7 @@ def rbac_metrics_missing(setup: Setup) -> Iterator[Found]:
             new = {"nonResourceURLs": [wanted], "verbs": ["get"]}
             if wanted != "/metrics":
                 new = {"apiGroups": [""], "resources": [wanted], "verbs": ["get"]}
-            found = f"{account_of(scraper)} may not get {wanted}, which {scrape} asks for"
+            found = f"the account {account_of(scraper)} may not get {wanted}, which {scrape} asks for"
             yield Found(role, ("rules",), found, Fix("allow it", (Edit(role, ("rules", APPEND), new),)))
 
 
