@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from generator.adopt.comments import moved
 from generator.adopt.rendered import Part, Rendered, in_directory, renamed
 from generator.adopt.scraping import Scraping, class_edit, free_name, printed, with_element
@@ -97,6 +99,8 @@ def _in_chart(values: Values, job: Part, version: Version | None) -> Scraping:
 def _in_text(values: Values, path: ValuePath, text: str, job: Part) -> Scraping:
     """Add a job to a text that holds a list of them; one with templates in it is put before that."""
     source = values.document.source
+    if templated(text) and posixpath.basename(str(job.tree["tls_config"]["cert_file"])) in text:
+        return Scraping()  # it can't be read, but a job names Istio's files
     if not templated(text):
         listed = load_documents(text, source)
         if len(listed) == 1 and isinstance(listed[0], list):

@@ -113,7 +113,7 @@ def test_older_charts_append_a_text():
 
 def test_a_text_that_helm_has_still_to_fill_in_stays_as_it_is():
     own = "extraScrapeConfigs: |\n  - job_name: {{ .Release.Name }}\n"
-    text = tree_of(files(of_values(CHART + own, chart=(27, 0)))["values.yaml"])["extraScrapeConfigs"]
+    text = tree_of(files(check(CHART + own, chart=(27, 0)))["values.yaml"])["extraScrapeConfigs"]
     assert text.endswith("- job_name: {{ .Release.Name }}\n")
     assert "job_name: istio-mtls" in text
 
