@@ -2,6 +2,7 @@
 
 sources    the files that a user names, as texts; folders, but nothing that kustomize or Helm has to build
 applying   the edits of one fix, made in texts
+parts      a text taken apart at its document markers
 comments   comments that say why a value is there, or go along with one
 moving     values that a fix moves, so that they keep their place or their comments
 choosing   which fixes can be made together

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.intake.document import Document
 from generator.intake.lenient import STAND_IN, load_text, restored
-from generator.migrate.comments import Comments, comments_at, explained, with_comments
+from generator.migrate.comments import Comments, comments_at, with_comments
 from generator.migrate.moving import Move, moves, renamed
+from generator.migrate.parts import Part, joined, part_with, parts_of
 from generator.monitoring.edits import APPEND, REMOVE, Edit, position
 from generator.yaml import editing as yaml_editing
 from generator.yaml import load_documents
@@ -37,13 +38,19 @@ class Texts:
     Documents are those that were read from the files as they are at the beginning.
     """
 
-    __slots__ = ("_inner", "files")
+    __slots__ = ("_files", "_inner", "_parts")
 
-    def __init__(self, files: dict[str, str]) -> None:
+    def __init__(self, files: Mapping[str, str]) -> None:
         """Take the files' texts, by their names."""
-        self.files = files
+        self._files = files
+        #: The files in which something was changed.
+        self._parts: dict[str, list[Part]] = {}
         #: What has become of the texts within strings.
         self._inner: dict[Place, str] = {}
+
+    def files(self) -> dict[str, str]:
+        """Give the files' texts as they are now, by their names."""
+        return {**self._files, **{name: joined(parts) for name, parts in self._parts.items()}}
 
     def apply(self, edits: Sequence[Edit]) -> Texts:
         """Give the texts with edits made, one after another; this one stays as it is.
@@ -51,8 +58,8 @@ class Texts:
         Raises:
             InputError: an edit can't be made; each problem has a location.
         """
-        new = Texts(dict(self.files))
-        new._inner = dict(self._inner)
+        new = Texts(self._files)
+        new._parts, new._inner = dict(self._parts), dict(self._inner)
         moved = {id(edit): move for move in moves(edits) for edit in move}
         renamings: dict[int, bool] = {}
         comments: dict[int, Comments] = {}
@@ -69,38 +76,56 @@ class Texts:
         return new
 
     def _make(self, edit: Edit, comments: Comments) -> None:
-        document, text = edit.document, self._text(edit.document)
+        document = edit.document
+        text, index = self._text(document)
         whole = (*document.path, *edit.path)
-        new = _edited(document, text, whole, edit.value)
-        if edit.comment and _is_readable(new, document.source):
-            new = explained(new, document.source, document.index, whole, edit.comment)
+        new = _edited(document, text, index, whole, edit.value)
+        if edit.comment and _is_readable(new, document.source) and not self._says(document, edit.comment):
+            new = with_comments(new, document.source, index, whole, Comments((f"# {edit.comment}",)))
         if any(comments) and _is_readable(new, document.source):
-            new = with_comments(new, document.source, document.index, whole, comments)
+            new = with_comments(new, document.source, index, whole, comments)
         self._put(document, new)
+
+    def _says(self, document: Document, comment: str) -> bool:
+        """Whether the file says something in a comment already."""
+        while document.outer is not None:
+            document = document.outer[0]
+        return any(f"# {comment}" in part.text for part in self._parts_of(document))
 
     def _rename(self, move: Move) -> bool:
         """Give a value another key in its place; say whether that could be done."""
-        document, text = move.removing.document, self._text(move.removing.document)
+        document = move.removing.document
+        text, index = self._text(document)
         if not _is_readable(text, document.source):
             return False
         whole = (*document.path, *move.removing.path)
-        new = renamed(text, document.source, document.index, whole, str(move.setting.path[-1]))
+        new = renamed(text, document.source, index, whole, str(move.setting.path[-1]))
         if new is not None:
             self._put(document, new)
         return new is not None
 
     def _comments(self, move: Move) -> Comments:
         """The comments that go along with a value."""
-        document, text = move.removing.document, self._text(move.removing.document)
+        document = move.removing.document
+        text, index = self._text(document)
         if not _is_readable(text, document.source):
             return Comments()
-        return comments_at(text, document.source, document.index, (*document.path, *move.removing.path))
+        return comments_at(text, document.source, index, (*document.path, *move.removing.path))
 
-    def _text(self, document: Document) -> str:
-        """What has become of the text that a document was read from."""
-        if document.outer is None:
-            return self.files[document.source]
-        return self._inner.get(place_of(document), document.text)
+    def _text(self, document: Document) -> tuple[str, int]:
+        """What has become of the text that a document was read from, or of the part with it, and its number there."""
+        if document.outer is not None:
+            return self._inner.get(place_of(document), document.text), document.index
+        parts = self._parts_of(document)
+        number, index = part_with(parts, document.index)
+        return parts[number].text, index
+
+    def _parts_of(self, document: Document) -> list[Part]:
+        name = document.source
+        if name not in self._parts:
+            text = self._files[name]
+            self._parts[name] = [Part(text)] if json_spans(text) else parts_of(text, name)
+        return self._parts[name]
 
     def _put(self, document: Document, text: str) -> None:
         """Take a new text for a document, and change the strings that hold it."""
@@ -111,18 +136,27 @@ class Texts:
                 hint = "change it where the Secret is made, or write it as stringData"
                 raise InputError(Problem(message, outer.locate(path), dotted(path), hint=hint))
             self._inner[place_of(document)] = text
-            text = _edited(outer, self._text(outer), (*outer.path, *path), text)
+            text = _edited(outer, *self._text(outer), (*outer.path, *path), text)
             document = outer
-        self.files[document.source] = text
+        parts = list(self._parts_of(document))
+        number, _ = part_with(parts, document.index)
+        if number < len(parts) - 1 and not text.endswith(("\n", "\r")):
+            raise InputError(Problem("this can't be changed here", document.locate(), hint="change it by hand"))
+        parts[number] = parts[number]._replace(text=text)
+        self._parts[document.source] = parts
 
 
-def _edited(document: Document, text: str, path: ValuePath, value: object) -> str:
-    """Change one value in what has become of the text of a document; the path begins at the text's document."""
+def _edited(document: Document, text: str, index: int, path: ValuePath, value: object) -> str:
+    """Change one value in what has become of the text of a document; ``index`` is the document's number in it."""
+
+    def change(part: str) -> str:
+        return _changed(part, document.source, index, path, value)
+
     if _is_readable(text, document.source):
-        return _changed(text, document.source, document.index, path, value)
+        return change(text)
     if _is_json(document):
-        return _in_json(document, text, lambda part: _changed(part, document.source, document.index, path, value))
-    return _in_lenient(text, document.source, lambda part: _changed(part, document.source, document.index, path, value))
+        return _in_json(document, text, change)
+    return _in_lenient(text, document.source, change)
 
 
 def _changed(text: str, source: str, index: int, path: ValuePath, value: object) -> str:

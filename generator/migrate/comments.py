@@ -1,4 +1,4 @@
-"""Comments: those that say why a value is there, and those that go along with a value that moves."""
+"""Comments at keys: those that say why a value is there, and those that go along with a value that moves."""
 
 from __future__ import annotations
 
@@ -17,15 +17,6 @@ class Comments(NamedTuple):
 
     above: tuple[str, ...] = ()
     beside: str = ""
-
-
-def explained(text: str, source: str, document: int, path: ValuePath, why: str) -> str:
-    """Put the reason of a value on a line of its own above its key; a text that says it already stays as it is.
-
-    ``document`` counts the documents that aren't empty. JSON takes no comments, and between brackets, or beside a
-    list's dash, there is no line for one: such a text stays as it is, too.
-    """
-    return text if f"# {why}" in text else with_comments(text, source, document, path, Comments((f"# {why}",)))
 
 
 def comments_at(text: str, source: str, document: int, path: ValuePath) -> Comments:
@@ -48,7 +39,11 @@ def comments_at(text: str, source: str, document: int, path: ValuePath) -> Comme
 
 
 def with_comments(text: str, source: str, document: int, path: ValuePath, comments: Comments) -> str:
-    """Put comments at a key, as far as there is room for them; what the text says stays the same."""
+    """Put comments at a key, as far as there is room for them; what the text says stays the same.
+
+    ``document`` counts the documents that aren't empty. JSON takes no comments, and between brackets, or beside a
+    list's dash, there is no line for one: such a text stays as it is.
+    """
     if not any(comments) or text.lstrip("\ufeff \t\r\n").startswith(("{", "[")) or source.endswith(".json"):
         return text
     lines, index, indent = _key_line(text, source, document, path)

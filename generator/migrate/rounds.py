@@ -114,7 +114,6 @@ class _Work:
 
     def round(self) -> bool:
         """Make the fixes that can be made together; say whether anything has changed."""
-        before = dict(self.texts)
         self.seen.add(hash(tuple(self.texts.values())))
         chosen = together([finding for finding in self.findings() if self.is_open(finding)])
         texts, made = Texts(self.texts), list[Made]()
@@ -129,9 +128,10 @@ class _Work:
             made.append(Made(finding.rule.id, finding.severity, finding.location.file, finding.resource, says))
         if not chosen:
             return False
-        if texts.files == before or hash(tuple(texts.files.values())) in self.seen:
+        files = texts.files()
+        if hash(tuple(files.values())) in self.seen:
             return any(self.is_open(finding) for finding in self.findings())
-        self.texts = texts.files
+        self.texts = files
         self.made += made
         self.refused.clear()  # there may be room now
         self.setup, self.diagnosis = self.examined()
