@@ -7,9 +7,10 @@ import pytest
 from generator.doctor.rules.access import _ACCOUNT as ACCOUNT
 from generator.doctor.rules.access import BINDING, ROLE
 from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, WORKLOAD_AND_CONFIGURATION, but
+from generator.doctor.rules.mesh import DISABLE, SIDECAR
 from generator.doctor.rules.reach import _KUBELET as KUBELET
 from generator.doctor.rules.reach import _POLICY as POLICY
-from tests.doctor.helpers import only, repaired
+from tests.doctor.helpers import diagnose, only, repaired
 from tests.doctor.meshing import mine
 
 BOTH = WORKLOAD_AND_CONFIGURATION
@@ -310,3 +311,20 @@ def test_tokens_need_rights_for_metrics(job, role, says):
 )
 def test_a_pod_that_is_marked_for_scraping_can_be_reached(pod, change, told):
     assert mine(pod + but(POLICY, change)).count("network-policy-closes-agent") == told
+
+
+# --------------------------------------------------------------------------------------------------------- together
+
+
+@pytest.mark.parametrize("base", [PLAIN, OPERATOR])
+def test_faults_together_are_repaired_one_after_another(base):
+    sidecar = SIDECAR.replace("workloadSelector:\n    labels", "selector:\n    matchLabels")
+    sidecar = but(sidecar, ("istio-system/istiod.istio-system.svc.cluster.local", '"~/*"'))
+    unbound = but(BINDING, (SUBJECT, "- kind: ServiceAccount\n  name: prometheus\n"))
+    text = base + sidecar + DISABLE + lacking("pods") + unbound
+    for _ in range(12):
+        found = [one for one in diagnose(text) if one.severity != "info" and one.fix and one.fix.edits]
+        if not found:
+            break
+        text = repaired(text, found[0])
+    assert [one.rule.id for one in diagnose(text)] == []
