@@ -95,8 +95,8 @@ def is_as_bad(finding: Finding, severity: str) -> bool:
 
 
 def is_fixable(finding: Finding) -> bool:
-    """Say whether ``sidecert migrate`` can fix it."""
-    return finding.fix is not None and bool(finding.fix.edits)
+    """Say whether ``sidecert migrate`` fixes it: an info may be as it is on purpose, and is left alone."""
+    return finding.severity != "info" and finding.fix is not None and bool(finding.fix.edits)
 
 
 def resource_of(finding: Finding) -> str:
