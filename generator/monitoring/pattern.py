@@ -110,7 +110,9 @@ class _Work:
         """All of them."""
         by_hand = self.writer is not None and not self.writer.injected
         if by_hand:
-            yield from self.volume_edits(self.writer.volume if self.writer else "")
+            name = self.writer.volume if self.writer else ""
+            yield from self.volume_edits(name)
+            yield from self.further_edits(name)
             return
         yield from self.label_edits()
         yield from self.annotation_edits()
@@ -119,6 +121,7 @@ class _Work:
         yield from self.mount_annotation_edits(volume)
         yield from self.volume_edits(volume)
         yield from self.container_edits()
+        yield from self.further_edits(volume)
 
     # ------------------------------------------------------------------------------------- labels and annotations
 
@@ -217,10 +220,13 @@ class _Work:
 
     def candidates(self) -> Iterator[Volume]:
         """Volumes that the scraper reads certificates from, the likeliest first."""
-        listed = {secret.volume for secret in self.listed_secrets()}
-        for _, name, _ in legacy_volumes(self.scraper):
-            if name in self.volumes and name not in listed:
-                yield self.volumes[name]
+        if self.writer and self.writer.volume in self.volumes and self.setup.read_directories(self.scraper):
+            yield self.volumes[self.writer.volume]
+        mounted = {mount.name for mount in self.pod.mounts(self.scraper.container)}
+        yield from sorted(
+            (self.volumes[name] for _, name in self.legacy() if name in self.volumes),
+            key=lambda volume: volume.name not in mounted,
+        )
         if self.writer and self.writer.volume in self.volumes:
             yield self.volumes[self.writer.volume]
         for directory in self.wanted_directories():
@@ -228,6 +234,22 @@ class _Work:
                 volume = self.volumes.get(mount.name)
                 if volume and volume.is_empty_dir and not mount.sub_path and same_directory(mount.directory, directory):
                     yield volume
+
+    def legacy(self) -> list[tuple[ValuePath, str]]:
+        """The path in the pod, and the name, of volumes that hold a secret of old, but for what a list makes."""
+        listed = {secret.volume for secret in self.listed_secrets()}
+        return [(path, name) for path, name, _ in legacy_volumes(self.scraper) if name not in listed]
+
+    def further_edits(self, name: str) -> Iterator[Edit]:
+        """Put the shared volume in place of all further volumes that hold a secret of old."""
+        others = [(path, other) for path, other in self.legacy() if other != name]
+        names = {other for _, other in others}
+        for container, _ in self.pod.containers():
+            for mount in self.pod.mounts(container):
+                if mount.name in names:
+                    yield self.pod.set((*mount.path, "name"), name)
+        for path, _ in reversed(others):
+            yield self.pod.set(path, REMOVE)
 
     def wanted_directories(self) -> list[str]:
         """The directories in which jobs look for Istio's files, sorted."""

@@ -180,3 +180,19 @@ def test_what_holds_no_volumes_of_the_proxy_is_replaced(value):
 )
 def test_secrets_of_old_are_told_by_their_names(name, legacy):
     assert is_legacy_secret(name) is legacy
+
+
+def test_further_secrets_of_old_give_way_to_the_one_volume():
+    text = LEGACY.replace(
+        "      volumes:\n",
+        "        - {name: more, mountPath: /etc/more}\n      volumes:\n"
+        "      - {name: more, secret: {secretName: istio.prometheus}}\n"
+        "      - {name: unused, secret: {secretName: istio.default}}\n",
+    )
+    pod = pod_of(with_pattern(text))
+    assert pod["spec"]["volumes"] == [{"name": "more", "emptyDir": {"medium": "Memory"}}]
+    mounts = pod["spec"]["containers"][1]["volumeMounts"]
+    assert [(mount["name"], mount["mountPath"]) for mount in mounts] == [
+        ("more", "/etc/istio-certs"),
+        ("more", "/etc/more"),
+    ]
