@@ -196,7 +196,6 @@ def _binding(role: Document, namespace: str, account: str) -> str:
         `serviceDiscoveryRole: EndpointSlice` (operator 0.76) needs endpoint slices, too. A Role counts in its own
         namespace, so it is enough for jobs and monitors that name their namespaces.
         """,
-    since="Prometheus 2.21 (endpointslice)",
     sources=["prometheus `discovery/kubernetes/kubernetes.go`", "prometheus-operator `pkg/prometheus/promcfg.go`"],
     wrong=WORKLOAD_AND_CONFIGURATION + but(ROLE, ("endpoints, pods]", "endpoints]")) + BINDING,
 )
