@@ -95,7 +95,7 @@ def styled(draw: st.DrawFn) -> str:
 
 
 @given(styled())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_any_mixture_of_faults_comes_out_right(text):
     try:
         read_texts([(text, "setup.yaml", "")])
