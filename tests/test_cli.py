@@ -362,7 +362,7 @@ class TestFailures:
         done = subprocess.run([sys.executable, "-c", code], cwd=tiny, env=environment, capture_output=True, text=True)
 
         assert done.stdout == "130\n"
-        assert done.stderr.strip() == "interrupted: nothing in the output folder was changed"
+        assert done.stderr.strip() == "interrupted: nothing was changed"
 
 
 def files(project: Path) -> list[str]:

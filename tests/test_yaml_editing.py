@@ -584,3 +584,10 @@ def test_ports_may_be_keys_without_quotes():
     assert edited(text, "a.yaml", [Change(0, ("portLevelMtls", "8080", "mode"), "STRICT")]) == text.replace(
         "DISABLE", "STRICT"
     )
+
+
+def test_a_colon_between_brackets_stays_as_it_is():
+    text = "targets: [localhost:9090, a]  # ours\nb: 1\n"
+    assert edited(text, "a.yaml", [Change(0, ("b",), 2), Change(0, ("targets", 1), "c:1")]) == (
+        "targets: [localhost:9090, 'c:1']  # ours\nb: 2\n"
+    )

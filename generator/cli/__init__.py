@@ -36,7 +36,7 @@ def run(arguments: Iterable[str]) -> int:
         print_problems(error)
         return UNUSABLE
     except KeyboardInterrupt:
-        say("interrupted: nothing in the output folder was changed")
+        say("interrupted: nothing was changed")
         return _INTERRUPTED
     except BrokenPipeError:
         return BROKEN_PIPE

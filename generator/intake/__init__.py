@@ -1,7 +1,7 @@
 """Reads manifests and values files that sidecert has never seen.
 
 - `document`: one tree, which knows where each of its parts stands
-- `texts`, `lenient`: a file as text, within bounds, and text as YAML, where Kubernetes accepts more than our parser
+- `texts`: a file as text, within bounds
 - `templates`: what has to be rendered first
 - `reading`: files, folders and standard input, sorted into manifests, values and the rest
 - `kustomization`: builds a kustomization folder, with `generators` (ConfigMaps and Secrets), `patching` (which objects

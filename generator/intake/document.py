@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from generator.errors import InputError, Location, ValuePath
-from generator.intake.lenient import STAND_IN, load_text, restored
 from generator.yaml import Places, document_locations
+from generator.yaml.lenient import STAND_IN, load_text, restored
 
 _Place = TypeVar("_Place")
 

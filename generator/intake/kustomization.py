@@ -15,13 +15,13 @@ from generator.intake.built import BuiltDocument
 from generator.intake.document import Document, Text, as_list, as_map, documents_of
 from generator.intake.generators import Files, generate
 from generator.intake.item import Item
-from generator.intake.lenient import load_text
 from generator.intake.patching import Patch, apply_patch
 from generator.intake.references import follow_names
 from generator.intake.strategic import PatchError
 from generator.intake.templates import unrendered
 from generator.intake.texts import UnrenderedError, missing, read_bytes, read_text
 from generator.intake.transformers import add_affix, add_annotations, add_labels, set_image, set_namespace, set_replicas
+from generator.yaml.lenient import load_text
 
 #: The names under which kustomize looks for its file.
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")

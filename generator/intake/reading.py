@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from generator.errors import InputError, Location, Problem
 from generator.intake.document import Document, Text, objects_of
 from generator.intake.kustomization import FILE_NAMES, Kustomization, build, kustomization_file, open_kustomization
-from generator.intake.lenient import load_text
 from generator.intake.templates import chart_problem, first_opening, named_by_template, unrendered
 from generator.intake.texts import UnrenderedError, missing, read_text
 from generator.yaml import load_documents
+from generator.yaml.lenient import load_text
 
 STDIN = "<stdin>"
 _ENDINGS = (".yaml", ".yml", ".json")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.intake.document import Document
-from generator.intake.lenient import STAND_IN, load_text, restored
 from generator.migrate.comments import Comments, comments_at, with_comments
 from generator.migrate.moving import Move, moves, renamed
 from generator.migrate.parts import Part, joined, part_with, parts_of
 from generator.monitoring.edits import APPEND, REMOVE, Edit, position
 from generator.yaml import editing as yaml_editing
 from generator.yaml import load_documents
+from generator.yaml.lenient import load_text
 
 #: The way to a text or to a value: the number of the file's text, then document and path by turns, through strings.
 Place = tuple[object, ...]
@@ -152,18 +151,14 @@ def _edited(document: Document, text: str, index: int, path: ValuePath, value: o
     def change(part: str) -> str:
         return _changed(part, document.source, index, path, value)
 
-    if _is_readable(text, document.source):
-        return change(text)
-    if _is_json(document):
+    if _is_json(document) and not _is_readable(text, document.source):
         return _in_json(document, text, change)
-    return _in_lenient(text, document.source, change)
+    return change(text)
 
 
 def _changed(text: str, source: str, index: int, path: ValuePath, value: object) -> str:
-    trees = load_documents(text, source)
-    tree = trees[index] if index < len(trees) else None
-    path = _as_written(tree, path)
-    path = position(tree, path)
+    trees, _ = load_text(text, source)
+    path = position(trees[index] if index < len(trees) else None, path)
     if path and path[-1] == APPEND:
         problem = Problem("there is no list here to add to", Location(source), dotted(path[:-1]))
         raise InputError(problem)
@@ -173,37 +168,10 @@ def _changed(text: str, source: str, index: int, path: ValuePath, value: object)
 
 def _is_readable(text: str, source: str) -> bool:
     try:
-        load_documents(text, source)
+        load_documents(text, source, any_keys=True)
     except InputError:
         return False
     return True
-
-
-# ------------------------------------------------------------------- colons that our parser takes for indicators
-
-
-def _in_lenient(text: str, source: str, change: Callable[[str], str]) -> str:
-    """Change a text that Kubernetes reads and our parser doesn't, in the form that it reads."""
-    _, readable = load_text(text, source)
-    new = change(readable)
-    written = new.replace(STAND_IN, ":")
-    if load_text(written, source)[0] != restored(load_documents(new, source)):
-        raise InputError(Problem("this can't be changed here", Location(source), hint="change it by hand"))
-    return written
-
-
-def _as_written(tree: Any, path: ValuePath) -> ValuePath:
-    """Spell a path with the keys as a tree has them: with stand-ins, where the text has some."""
-    found: list[str | int] = []
-    for part in path:
-        if isinstance(tree, dict):
-            spelled = part if part in tree else next((key for key in tree if restored(key) == part), part)
-            found.append(spelled)
-            tree = tree.get(spelled)
-        else:
-            found.append(part)
-            tree = tree[part] if isinstance(tree, list) and isinstance(part, int) and part < len(tree) else None
-    return tuple(found)
 
 
 # ---------------------------------------------------------------------------- JSON that is no YAML: several values

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from generator.errors import InputError, ValuePath
-from generator.yaml import document_locations, load_documents
+from generator.yaml import document_locations
+from generator.yaml.lenient import load_text
 
 _KEY = re.compile(r"[\w\"'./-]+:(\s|$)")
 
@@ -29,7 +30,7 @@ def comments_at(text: str, source: str, document: int, path: ValuePath) -> Comme
     while number > 0 and lines[number - 1].startswith(f"{indent}#"):
         number -= 1
         above.insert(0, lines[number].strip())
-    values = load_documents(text, source)
+    values, _ = load_text(text, source)
     for match in re.finditer(r"(?<=\s)#", lines[index]):
         start = match.start()
         shorter = [*lines[:index], lines[index][:start].rstrip(), *lines[index + 1 :]]
@@ -49,7 +50,7 @@ def with_comments(text: str, source: str, document: int, path: ValuePath, commen
     lines, index, indent = _key_line(text, source, document, path)
     if indent is None:
         return text
-    values = load_documents(text, source)
+    values, _ = load_text(text, source)
     for new in _candidates(lines, index, indent, comments):
         if _reads_as(new, source, values):
             return new
@@ -68,7 +69,7 @@ def _candidates(lines: list[str], index: int, indent: str, comments: Comments) -
 def _key_line(text: str, source: str, document: int, path: ValuePath) -> tuple[list[str], int, str | None]:
     """Give a text's lines, the number of the one that a key begins, and its indentation; None where none does."""
     lines = text.split("\n")
-    place = document_locations(text, source)[document].keys.get(path)
+    place = document_locations(load_text(text, source)[1], source)[document].keys.get(path)
     if place is None:
         return lines, 0, None
     line = lines[place.line - 1]
@@ -80,6 +81,6 @@ def _key_line(text: str, source: str, document: int, path: ValuePath) -> tuple[l
 
 def _reads_as(text: str, source: str, values: list[object]) -> bool:
     try:
-        return load_documents(text, source) == values
+        return load_text(text, source)[0] == values
     except InputError:
         return False

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from generator.errors import InputError, ValuePath
 from generator.monitoring.edits import REMOVE, Edit
-from generator.yaml import document_locations, load_documents
+from generator.yaml import document_locations
+from generator.yaml.lenient import load_text
 
 
 class Move(NamedTuple):
@@ -43,7 +44,8 @@ def moves(edits: Sequence[Edit]) -> list[Move]:
 
 def renamed(text: str, source: str, document: int, path: ValuePath, name: str) -> str | None:
     """Give a text in which a key has another name, in its old place; None where it isn't spelt plainly there."""
-    place = document_locations(text, source)[document].keys.get(path)
+    before, readable = load_text(text, source)
+    place = document_locations(readable, source)[document].keys.get(path)
     if place is None or not re.fullmatch(r"[A-Za-z][\w./-]*", name):
         return None
     lines = text.split("\n")
@@ -55,7 +57,7 @@ def renamed(text: str, source: str, document: int, path: ValuePath, name: str) -
     lines[place.line - 1] = f"{line[:column]}{quote}{name}{quote}{line[column + len(spelled) :]}"
     new = "\n".join(lines)
     try:
-        values, before = load_documents(new, source), load_documents(text, source)
+        values, _ = load_text(new, source)
     except InputError:
         return None
     before[document] = _renamed_in(before[document], path, name)

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from generator.errors import InputError
-from generator.intake.lenient import load_text
+from generator.yaml.lenient import load_text
 
 # YAML takes such a line for a document marker wherever it stands, in a block of text too.
 _MARKER = re.compile(r"^(?=---(?:[ \t\r\n]|\Z))", re.MULTILINE)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from generator.doctor import Diagnosis, Finding, examine
+from generator.doctor import Diagnosis, Finding, examine_all
 from generator.doctor.report import whole_path
 from generator.doctor.rule import Severity
 from generator.errors import InputError, Problem, ValuePath
@@ -14,7 +14,8 @@ from generator.intake import Intake, read_texts
 from generator.migrate.applying import Texts
 from generator.migrate.choosing import together
 from generator.migrate.sources import Source
-from generator.monitoring import Settings, Setup, assemble
+from generator.monitoring import Settings, assemble
+from generator.monitoring.worlds import worlds
 
 # There are nine stages, and few rules in each; a setup that takes more rounds than this goes in a circle.
 _MOST_ROUNDS = 50
@@ -90,10 +91,10 @@ class _Work:
         self.seen: set[int] = set()
         self.judged = 0
         self.read: dict[str, tuple[str, Intake]] = {}
-        self.setup, self.diagnosis = self.examined()
+        self.diagnosis = self.examined()
 
-    def examined(self) -> tuple[Setup, Diagnosis]:
-        """Read what has changed, and ask the rules."""
+    def examined(self) -> Diagnosis:
+        """Read what has changed, and ask the rules, about each environment by itself."""
         problems: list[Problem] = []
         for source in self.sources:
             text = self.texts[source.name]
@@ -109,8 +110,8 @@ class _Work:
         manifests = [document for intake in intakes for document in intake.manifests]
         values = [document for intake in intakes for document in intake.values]
         self.judged = len(manifests) + len(values)
-        setup = assemble(manifests, values, self.settings)
-        return setup, examine(setup, self.rules)
+        setups = [assemble(*world, self.settings) for world in worlds(manifests, values)]
+        return examine_all(setups, self.rules)
 
     def round(self) -> bool:
         """Make the fixes that can be made together; say whether anything has changed."""
@@ -134,7 +135,7 @@ class _Work:
         self.texts = files
         self.made += made
         self.refused.clear()  # there may be room now
-        self.setup, self.diagnosis = self.examined()
+        self.diagnosis = self.examined()
         return True
 
     def findings(self) -> list[Finding]:

@@ -98,8 +98,8 @@ def _string(document: Document, tree: Any, texts: dict[int, list[Any]]) -> str:
 
     ``texts`` holds what has become of the texts with several documents, by the text.
     """
-    from generator.intake.lenient import load_text
     from generator.yaml import block
+    from generator.yaml.lenient import load_text
 
     whole = texts.setdefault(id(document.shared), load_text(document.text, document.source)[0])
     whole[document.index] = edited_tree(whole[document.index], document.path, tree)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text
-from generator.intake.lenient import load_text
 from generator.monitoring.edits import Edit
+from generator.yaml.lenient import load_text
 
 if TYPE_CHECKING:
     from generator.monitoring.scraper import Scraper

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from generator.errors import InputError, Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
 from generator.intake.document import Document, Text
-from generator.intake.lenient import load_text
 from generator.monitoring.chart_jobs import templated
 from generator.monitoring.charts import (
     notes_in_values,
@@ -24,6 +23,7 @@ from generator.monitoring.pod import Mount, PodView, as_list, is_workload, workl
 from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_in_text, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
 from generator.monitoring.versions import Version
+from generator.yaml.lenient import load_text
 
 
 class Settings(NamedTuple):

@@ -2,8 +2,10 @@
 
     scalars     what a scalar means (YAML 1.1, as Go reads it), and how one is printed
     reading     text to values, problems with file, line and column
+    lenient     text that Kubernetes accepts and our parser doesn't
     places      where each key and list item stands
     printing    values to block YAML
+    editing/    single values of a text changed, every other byte left as it is
 
 ruamel.yaml's C parser is used for its events alone: building the values from them in one pass is ten times quicker than
 its own constructor.

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, but
-from tests.doctor.helpers import diagnose, only, repaired
+from tests.doctor.helpers import diagnose, ids, only, repaired
 from tests.doctor.scraping import mine
 
 HTTPS = "    scheme: https\n"
@@ -198,3 +198,12 @@ def test_an_object_needs_a_name(metadata, told):
 
 def test_what_is_no_object_of_a_cluster_needs_no_name():
     assert mine("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n") == []
+
+
+def test_a_selector_of_another_kind_is_told_once():
+    sidecar = (
+        "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: a, namespace: b}\nspec:\n"
+        "  selector:\n    matchLabels: {app: prometheus}\n"
+        "  egress:\n  - hosts: [istio-system/istiod.istio-system.svc.cluster.local]\n"
+    )
+    assert ids(sidecar) == ["mesh-selector-misspelt"]

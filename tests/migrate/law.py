@@ -6,7 +6,7 @@ from typing import Any
 
 from generator.doctor import Finding, examine
 from generator.intake import read_texts
-from generator.intake.lenient import load_text
+from generator.yaml.lenient import load_text
 from generator.migrate import Migration, migrate, text_source
 from generator.monitoring import Settings, assemble
 

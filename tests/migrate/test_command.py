@@ -12,12 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from generator.cli import run
-from generator.cli.commands import cli
-from generator.cli.migrate import migrate as command
 from generator.doctor.rules.examples import CONFIGURATION, PLAIN, but
 from generator.doctor.rules.spoiling import MEMORY
-
-cli.add_command(command)
 
 ON_DISK = but(PLAIN, (MEMORY, "emptyDir: {}"))
 UNVERIFIED = but(CONFIGURATION, ("        insecure_skip_verify: true\n", ""))
@@ -171,3 +167,21 @@ def test_a_terminal_gets_colours_and_nothing_that_steers_it(migrate, monkeypatch
     assert "\x1b[31m-        emptyDir: {}" in outcome.out
     assert "\x1b[32m+          medium: Memory" in outcome.out
     assert "\u202e" not in outcome.out
+
+
+def test_environments_that_hold_the_same_objects_are_repaired_apart(migrate):
+    """Taken for one cluster, the Prometheus of one would be given the jobs of the other."""
+    merged = CONFIGURATION.partition("    - job_name")[0] + "    - job_name: merged\n      static_configs: []\n"
+    workload = PLAIN.partition("      annotations:")[0].replace('        sidecar.istio.io/inject: "true"\n', "")
+    workload = (
+        workload.replace("        security.istio.io/tlsMode: disabled\n", "")
+        + "    spec:\n"
+        + (
+            "      containers:\n      - name: prometheus\n        image: quay.io/prometheus/prometheus:v3.14.0\n"
+            "        volumeMounts:\n        - {name: config, mountPath: /etc/prometheus}\n"
+            "      volumes:\n      - name: config\n        configMap: {name: prometheus}\n"
+        )
+    )
+    files = {"mtls": f"{PLAIN}---\n{CONFIGURATION}", "merged": f"{workload}---\n{merged}"}
+    outcome = migrate("mtls.yaml", "merged.yaml", mtls=files["mtls"], merged=files["merged"])
+    assert (outcome.code, outcome.out) == (0, "")

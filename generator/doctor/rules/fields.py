@@ -80,8 +80,13 @@ def unknown_field(setup: Setup) -> Iterator[Found]:
         in_tls = len(found.path) > 1 and found.path[-2] == "tlsConfig"
         if in_tls and document.kind in WITHOUT_FILES and found.field in _FILE_FIELDS:
             continue  # monitor-cannot-name-files tells more
+        if document.kind in {"Sidecar", "PeerAuthentication"} and _SELECTORS & set(found.path):
+            continue  # and so does mesh-selector-misspelt
         says = f"{found.field} is no field here" + (f"; expected {found.expected}" if found.expected else "")
         yield Found(document, found.path, says, _renamed(document, found), severity, _outermost(document))
+
+
+_SELECTORS = {"selector", "workloadSelector"}
 
 
 def _renamed(document: Document, found: Unknown) -> Fix:

@@ -24,6 +24,7 @@ from generator.yaml.editing.anchors import moved, needed_move, unmerged
 from generator.yaml.editing.nodes import Document, Node, Step, document
 from generator.yaml.editing.plan import next_step, result, same
 from generator.yaml.editing.splice import candidates
+from generator.yaml.lenient import STAND_IN, load_text, restored
 from generator.yaml.reading import load_documents
 
 
@@ -69,7 +70,9 @@ def edited(text: str, source: str, changes: Sequence[Change]) -> str:
     """
     mark = text[: text.startswith("\ufeff")]
     text = text[len(mark) :]
-    values = load_documents(text, source, any_keys=True)
+    values, readable = load_text(text, source)
+    if readable is not text:
+        return mark + _edited_leniently(readable, source, changes)
     for change in changes:
         index, path, value = change
         if not 0 <= index < len(values):
@@ -83,6 +86,32 @@ def edited(text: str, source: str, changes: Sequence[Change]) -> str:
         text = _Editor(text, source, values, index, path).become(wanted)
         values[index] = wanted
     return mark + text
+
+
+def _edited_leniently(readable: str, source: str, changes: Sequence[Change]) -> str:
+    """Change a text that Kubernetes reads and our parser doesn't, in the form that it reads."""
+    new = readable
+    for change in changes:
+        tree = load_documents(new, source, any_keys=True)[change.document]
+        new = edited(new, source, [change._replace(path=_as_written(tree, change.path))])
+    written = new.replace(STAND_IN, ":")
+    if load_text(written, source)[0] != restored(load_documents(new, source, any_keys=True)):
+        raise InputError(Problem("this can't be changed here", Location(source), hint="change it by hand"))
+    return written
+
+
+def _as_written(tree: object, path: ValuePath) -> ValuePath:
+    """Spell a path with the keys as a tree has them: with stand-ins for colons, where the text has some."""
+    found: list[str | int] = []
+    for part in path:
+        if isinstance(tree, dict):
+            spelled = part if part in tree else next((key for key in tree if restored(key) == part), part)
+            found.append(spelled)
+            tree = tree.get(spelled)
+        else:
+            found.append(part)
+            tree = tree[part] if isinstance(tree, list) and isinstance(part, int) and part < len(tree) else None
+    return tuple(found)
 
 
 def changed(tree: object, path: ValuePath, value: object) -> object:

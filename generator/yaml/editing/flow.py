@@ -22,6 +22,7 @@ def replace_in_flow(document: Document, step: Step, source: str) -> Iterator[str
     entry = chain[-2].entries[step.indices[-1]]
     if not style.json and node.kind == "scalar" and not isinstance(value, (dict, list, tuple)):
         written = quoted_alike(node, value)
+        written = style.scalar(value) if written == value else written
     else:
         written = _written(document, style, entry, value)
     written = f"{step.anchor} {written}".lstrip()

@@ -110,8 +110,11 @@ class Flow(NamedTuple):
     newline: str
 
     def scalar(self, value: Scalar) -> str:
-        """Print a scalar."""
-        return json_string(value) if self.json and isinstance(value, str) else scalar(value)
+        """Print a scalar; one with a colon in quotes, since our parser takes it for an indicator here."""
+        if isinstance(value, str) and self.json:
+            return json_string(value)
+        printed = scalar(value)
+        return f"'{printed}'" if isinstance(value, str) and printed == value and ":" in value else printed
 
     def inline(self, value: object) -> str:
         """Print a value on one line."""

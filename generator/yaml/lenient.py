@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from generator.errors import InputError
-from generator.yaml import load_documents
+from generator.yaml.reading import load_documents
 
 #: Stands in for such a colon, so that every column stays what it is: a character of Unicode's private use area.
 STAND_IN = "\ue000"
