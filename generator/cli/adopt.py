@@ -184,7 +184,7 @@ def _lines(adopted: Adopted, place: str, *, quiet: bool) -> Iterator[str]:
     if adopted.apart is not None and not adopted.is_nothing:
         yield f"  to do: the jobs in {place}/scrape-jobs.yaml belong into {adopted.where}"
     for finding in adopted.left:
-        yield f"  to do: {finding.location}: {finding.found}; see sidecert doctor --explain {finding.rule.id}"
+        yield f"  to do: {finding.resource}: {finding.found}; see sidecert doctor --explain {finding.rule.id}"
 
 
 def _print_check(folder: OutputFolder, *, quiet: bool) -> None:

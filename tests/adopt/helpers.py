@@ -126,10 +126,15 @@ def differing(old: Any, new: Any) -> set[tuple[str, ...]]:
 def named(patch: Any, old: Any) -> set[tuple[str, ...]]:
     """The paths that a patch speaks of: of a strategic merge its leaves, of JSON 6902 all below its operations."""
     if isinstance(patch, dict):
-        return set(leaves(patch))
+        return {path[:-1] if path[-1:] == ("$patch",) else path for path in leaves(patch)}
     found: set[tuple[str, ...]] = set()
     for operation in patch:
-        found |= set(leaves(operation.get("value"), _pointed(operation["path"], old, operation.get("value"))))
+        place = _pointed(operation["path"], old, operation.get("value"))
+        found |= set(leaves(operation.get("value"), place))
+        if place[-1] in _KEYS:  # one element of a list became another one
+            found.add(place[:-2])
+        elif operation["op"] == "remove" and "=" in place[-1]:
+            found.add(place[:-1])
     return found
 
 

@@ -156,3 +156,11 @@ def test_a_component_isnt_made_anew_from_what_it_was_built_into(project):
         invoke("deploy")
     patch.write_text(before["output/adopt/prometheus/deployment-prometheus.patch.yaml"])
     assert {name: (project / name).read_text() for name in written(project)} == before
+
+
+def test_what_doctor_cant_repair_is_told(project, capsys):
+    text = both().replace("app: prometheus\n    spec", "app: prometheus\n      annotations: {A: b}\n    spec")
+    mount = """{sidecar.istio.io/userVolumeMount: '{"gone":{"mountPath":"/x"}}'}"""
+    (project / "deploy.yaml").write_text(text.replace("{A: b}", mount))
+    invoke("deploy.yaml", "-q")
+    assert "to do: Deployment monitoring/prometheus: the container istio-proxy mounts" in capsys.readouterr().err
