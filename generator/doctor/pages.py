@@ -65,7 +65,7 @@ def page(rule: Rule) -> Iterator[Block]:
     if found:
         yield Block("label", "What it looks like:")
         yield Block("yaml", excerpt(rule.wrong, found[0].location.line))
-        yield Block("text", f"Doctor finds: {found[0].found}.")
+        yield Block("text", f"Doctor finds: {found[0].found}{_stop(found[0].found)}")
     for repair in repairs(found):
         yield Block("label", f"To fix it, {repair.says}{':' if repair.yaml else '.'}")
         if repair.yaml:
@@ -162,6 +162,11 @@ def _markdown(block: Block) -> str:
     if block.kind == "title":
         return f"**{block.text}**"
     return "\n".join(wrapped(block.text, _WIDTH, "", "  " if block.kind == "item" else ""))
+
+
+def _stop(text: str) -> str:
+    """The full stop that a sentence still needs."""
+    return "" if text.endswith(("?", "!", ".")) else "."
 
 
 if __name__ == "__main__":

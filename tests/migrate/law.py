@@ -6,9 +6,9 @@ from typing import Any
 
 from generator.doctor import Finding, examine
 from generator.intake import read_texts
-from generator.yaml.lenient import load_text
 from generator.migrate import Migration, migrate, text_source
 from generator.monitoring import Settings, assemble
+from generator.yaml.lenient import load_text
 
 NAME = "setup.yaml"
 
