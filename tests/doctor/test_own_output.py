@@ -28,7 +28,7 @@ def test_the_committed_output_is_fine(folder, capsys):
 @pytest.mark.parametrize("environment", sample_names())
 def test_what_helm_makes_of_the_chart_is_fine(environment, capsys, monkeypatch):
     chart, values = ROOT / "output/helm/prometheus-istio-mtls", ROOT / f"output/helm/values/{environment}.yaml"
-    command = [tools.program("helm"), "template", "prometheus", chart, "--values", values]
+    command = [tools.program("helm"), "template", "prometheus", str(chart), "--values", str(values)]
     stream = subprocess.run(command, capture_output=True, check=True).stdout
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stream)))
     assert "Nothing wrong found" in judged(capsys, "-")
