@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # More steps than this mean that repairs undo each other.
 _MOST_STEPS = 60
 _MOST_PATTERNS = 3
+# Other programs read what Prometheus read for long: vmagent knows no `enable_http2`, and `keepequal` only lately.
+_OLD = (2, 30)
 
 
 class Adopted(NamedTuple):
@@ -135,7 +137,7 @@ class _Work:
         settings = self.manifests.settings
         return self.templates.render(
             "operator" if operated else "plain",
-            prometheus=self.scraper.version if self.scraper.product == "prometheus" else None,
+            prometheus=self.scraper.version if self.scraper.product == "prometheus" else _OLD,
             istio=settings.istio,
             kubernetes=settings.kubernetes,
         )

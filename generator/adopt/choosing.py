@@ -99,7 +99,7 @@ def holds_component(documents: Iterable[Document], folder: str) -> bool:
 
 
 def folder_names(scrapers: Sequence[Scraper], name: str = "") -> list[str]:
-    """Name the folder of each: after the Prometheus, and its namespace and kind where two would be the same.
+    """Name the folder of each: after the Prometheus, and where two would be the same, its namespace, kind, or file.
 
     ``name`` is the user's, for the only one there is.
     """
@@ -109,6 +109,7 @@ def folder_names(scrapers: Sequence[Scraper], name: str = "") -> list[str]:
         lambda one: [one.name],
         lambda one: [one.namespace, one.name],
         lambda one: [one.namespace, outermost(one.document).kind or one.flavour, one.name],
+        lambda one: [one.namespace, one.name, os.path.splitext(os.path.basename(one.document.source))[0]],
     ]
     names: list[str] = []
     for shape in shapes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator.adopt.comments import Comments, comments_in
-from generator.errors import ValuePath
+from generator.errors import InputError, Location, Problem, ValuePath
 from generator.monitoring.pattern import CONFIG, USER_VOLUME_MOUNT, Pattern
 from generator.monitoring.versions import Version, parse_version, spelled
 from generator.values import Layer
@@ -102,7 +102,13 @@ class Templates:
         text = block(tree) + "\n"
         if text not in self._known:
             layer = Layer("sidecert adopt", text, tree)
-            self._known[text] = rendered_of(self._builder.resources([*self._layers, layer])[1])
+            resources = self._builder.resources([*self._layers, layer])[1]
+            try:
+                self._known[text] = rendered_of(resources)
+            except (KeyError, StopIteration) as error:  # a team's own templates
+                message = f"the templates of the variant {tree['variant']} render no Prometheus with an injected proxy"
+                place = Location(f"templates/{tree['variant']}")
+                raise InputError(Problem(message, place, hint="adopt with the templates of sidecert")) from error
         return self._known[text]
 
 
@@ -114,12 +120,12 @@ def rendered_of(resources: Iterable[Resource]) -> Rendered:
     base = _POD if made.id.kind in _WORKLOADS else ("spec",)
     metadata = "metadata" if made.id.kind in _WORKLOADS else "podMetadata"
     comments = {("metadata", *path): text for path, text in comments_in(made.text, (*base, metadata)).items()}
-    job = next((_job(resource) for resource in resources if resource.id.kind == "ConfigMap"), None)
+    jobs = (_job(resource) for resource in resources if resource.id.kind == "ConfigMap")
     monitors = [one for one in resources if one.id.kind == "PodMonitor" and one.tree["spec"].get("scrapeClass")]
     return Rendered(
         pattern_of(resources),
         comments,
-        job,
+        next(filter(None, jobs), None),
         _class(made),
         next((Part(one.tree, comments_in(one.text)) for one in monitors if one.id.name.endswith(_JOB)), None),
         tuple(Part(one.tree, comments_in(one.text)) for kind in _MESH for one in resources if one.id.kind == kind),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from generator.adopt.comments import moved, with_comments
-from generator.adopt.rendered import Part, Rendered, in_directory, renamed, without_http2
+from generator.adopt.rendered import Part, Rendered, in_directory, renamed
 from generator.adopt.trees import outermost
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text, as_list
@@ -44,8 +44,6 @@ def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str)
     if rendered.job is None:
         return Scraping()
     job = in_directory(rendered.job, "tls_config", directory)
-    if scraper.product == "vmagent":  # it speaks HTTP/1.1 alone, and knows no setting for it
-        job = without_http2(job)
     if scraper.flavour == "operator" and scraper.product == "prometheus":
         return _operated(setup, scraper, rendered, job, there=there)
     if there:

@@ -164,3 +164,19 @@ def test_what_doctor_cant_repair_is_told(project, capsys):
     (project / "deploy.yaml").write_text(text.replace("{A: b}", mount))
     invoke("deploy.yaml", "-q")
     assert "to do: Deployment monitoring/prometheus: the container istio-proxy mounts" in capsys.readouterr().err
+
+
+def test_two_values_files_of_one_chart_get_the_files_names_behind(project):
+    for name in ("dev", "prod"):
+        (project / f"{name}.yaml").write_text("prometheus:\n  prometheusSpec: {replicas: 2}\n")
+    invoke("dev.yaml", "prod.yaml")
+    folders = {path.name for path in (project / "output/adopt").iterdir()}
+    assert folders == {"kube-prometheus-stack-dev", "kube-prometheus-stack-prod"}
+
+
+def test_templates_of_a_teams_own_that_render_no_prometheus_are_told(project):
+    own = project / "templates/plain"
+    own.mkdir(parents=True)
+    (own / "workload.yaml.j2").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: other}\n")
+    with pytest.raises(InputError, match="no Prometheus with an injected proxy"):
+        invoke("deploy.yaml")
