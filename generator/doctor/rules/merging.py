@@ -31,12 +31,12 @@ _BY_ANNOTATION = """\
         replacement: $2:$1
         target_label: __address__
 """
-_BY_NAME = """\
+BY_NAME = """\
       - source_labels: [__meta_kubernetes_pod_container_port_name]
         action: keep
         regex: http-metrics
 """
-BY_ANNOTATION = but(CONFIGURATION, (_BY_NAME, _BY_ANNOTATION))
+BY_ANNOTATION = but(CONFIGURATION, (BY_NAME, _BY_ANNOTATION))
 
 
 # ------------------------------------------------------------------------------------------------- https to cleartext

@@ -1,0 +1,57 @@
+"""Jobs that ask the proxies of other pods."""
+
+from __future__ import annotations
+
+import pytest
+
+from generator.doctor import RULES
+from generator.doctor.rules.proxies import metrics_for_localhost_only
+from tests.doctor.helpers import ids, only
+
+assert metrics_for_localhost_only.__module__.endswith("proxies")  # its import fills RULES
+LOCAL_ONLY = RULES["metrics-for-localhost-only"].wrong
+LEFT_OUT = RULES["native-proxies-left-out"].wrong
+
+
+def test_a_pod_that_answers_itself_alone_is_named_with_the_job_that_asks():
+    finding = only(LOCAL_ONLY, "metrics-for-localhost-only")
+    assert finding.found == "METRICS_LOCALHOST_ACCESS_ONLY closes port 15020 to others, and job istio-mtls asks it"
+    assert str(finding.document) == "Deployment shop/web"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOCAL_ONLY.replace('"true"\n    spec', '"false"\n    spec'),
+        LOCAL_ONLY.replace("METRICS_LOCALHOST_ACCESS_ONLY", "ANOTHER"),
+        LOCAL_ONLY.replace("      kubernetes_sd_configs:\n      - role: pod", "      static_configs: []"),
+    ],
+)
+def test_one_that_answers_all_or_that_nobody_asks_is_fine(text):
+    assert "metrics-for-localhost-only" not in ids(text)
+
+
+def test_older_agents_do_not_know_the_variable():
+    assert "metrics-for-localhost-only" not in ids(LOCAL_ONLY, istio=(1, 21, 0))
+
+
+def test_a_job_that_leaves_init_containers_out_finds_no_native_proxy():
+    finding = only(LEFT_OUT, "native-proxies-left-out")
+    assert finding.found == "job istio-mtls keeps the ports of proxies, and leaves init containers out"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LEFT_OUT.replace('action: drop\n        regex: "true"', 'action: keep\n        regex: "true|false"'),
+        LEFT_OUT.replace("regex: istio-proxy", "regex: .*"),
+        LEFT_OUT.replace("regex: istio-proxy", "regex: web"),
+    ],
+)
+def test_one_that_takes_them_or_wants_no_proxies_is_fine(text):
+    assert "native-proxies-left-out" not in ids(text)
+
+
+@pytest.mark.parametrize("versions", [{"istio": (1, 26, 0)}, {"kubernetes": (1, 32)}])
+def test_classic_sidecars_are_no_init_containers(versions):
+    assert "native-proxies-left-out" not in ids(LEFT_OUT, **versions)
