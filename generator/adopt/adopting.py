@@ -163,8 +163,9 @@ class _Work:
         else:
             self.added += mesh
         self.added += self.scraping.added
-        for path, comment in self.scraping.comments.items():
-            self.note(self.scraper.document, path, comment)
+        if self.scraper.document.outer is None:
+            for path, comment in self.scraping.comments.items():
+                self.note(self.scraper.document, path, comment)
         self.make(edits)
 
     def repair(self) -> bool:
@@ -245,8 +246,10 @@ class _Work:
                 self.comments[index].setdefault(path, tuple(comment))
 
     def note_pod(self) -> None:
-        """Remember the templates' comments for the parts of the pod."""
+        """Remember the templates' comments for the parts of the pod, unless all of it stands in a string."""
         pod = self.scraper.pod
+        if pod.document.outer is not None:
+            return
         for path, comment in self.rendered().pod.items():
             if pod.get(*path) is not None and self.first.pod.get(*path) != pod.get(*path):
                 self.note(self.scraper.document, pod.where(*path), comment)

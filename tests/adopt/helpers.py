@@ -29,6 +29,7 @@ def manifests_of(documents: Sequence[Document], values: Sequence[Document] = (),
 
 
 def adopted_all(manifests: Manifests, *selected: str, environment: str = "") -> list[Adopted]:
+    """Adopt what is selected, everything by default."""
     setup = manifests.setup()
     scrapers, _ = adoptable(setup, selected)
     return [adopt(manifests, setup, scraper, templates(environment)) for scraper in scrapers]

@@ -154,3 +154,24 @@ spec:
     assert patch["target"]["kind"] == "HelmRelease"
     assert any(name.startswith("sidecar-") for name in written)
     assert adopted(block(found.changed[0][1].tree) + "\n").changed == ()
+
+
+def test_values_in_a_string_keep_their_layout():
+    values = "# ours\nprometheus:\n  prometheusSpec:\n    replicas: 2   # two\n"
+    application = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: mon, namespace: argocd}
+spec:
+  source:
+    chart: kube-prometheus-stack
+    repoURL: https://prometheus-community.github.io/helm-charts
+    targetRevision: 88.1.0
+    helm:
+      values: |
+""" + "".join(f"        {line}\n" for line in values.splitlines())
+    written = files(adopted(application))
+    *_, operation = tree_of(written["application-argocd-mon.patch.yaml"])
+    assert operation["path"] == "/spec/source/helm/values"
+    assert operation["value"].startswith(values)
+    assert "istio-workload-certs" in operation["value"]

@@ -21,6 +21,7 @@ from tests.adopt.helpers import (
     leaves,
     manifests_of,
     put_together,
+    templates,
 )
 from tests.adopt.strategies import manifests
 from tests.tools import run
@@ -50,6 +51,16 @@ MAY_CHANGE = {
 @pytest.mark.parametrize("path", ADOPTABLE, ids=lambda path: path.stem)
 def test_a_public_file_has_no_error_once_adopted_and_needs_nothing_more(path, tmp_path):
     check_laws(tmp_path, path.read_bytes().decode())
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod/eu-1", "prod/us-1"])
+def test_what_we_render_ourselves_needs_nothing(environment):
+    texts = sorted(Path("output/manifests", environment).glob("*.yaml"))
+    documents = [document for path in texts for document in documents_of(path.read_text(), path.name)]
+    version = templates(environment).version_of("istio")
+    known: dict[str, Any] = {"istio": version} if version else {}
+    [found] = adopted_all(manifests_of(documents, **known), environment=environment)
+    assert found.is_nothing
 
 
 @settings(max_examples=15, deadline=None)
