@@ -23,6 +23,7 @@ from generator.monitoring.edits import REMOVE, position
 from generator.monitoring.pattern import pattern_edits
 from generator.monitoring.pod import is_workload
 from generator.monitoring.scraper import OPERATED
+from generator.monitoring.worlds import worlds
 
 if TYPE_CHECKING:
     from generator.doctor import Finding
@@ -68,6 +69,29 @@ class Manifests(NamedTuple):
     def setup(self, added: Iterable[Document] = ()) -> Setup:
         """Put together what they say, with objects added."""
         return assemble((*self.objects, *added), self.values, self.settings)
+
+    def apart(self) -> Clusters:
+        """Tell environments apart that were given together."""
+        found = [Manifests(*world, self.settings) for world in worlds(self.objects, self.values)]
+        return Clusters([(one, one.setup()) for one in found])
+
+
+class Clusters:
+    """Manifests of which each is for a cluster of its own, and what they say."""
+
+    def __init__(self, setups: Sequence[tuple[Manifests, Setup]]) -> None:
+        """Take them."""
+        self.setups = setups
+
+    def with_scraper(self, scraper: Scraper) -> tuple[Manifests, Setup, Scraper]:
+        """Give the manifests that a scraper belongs to, and that scraper among them."""
+        document, place = outermost(scraper.document), scraper.pod.where()
+        return next(
+            (manifests, setup, one)
+            for manifests, setup in self.setups
+            for one in setup.scrapers
+            if outermost(one.document) is document and one.pod.where() == place and one.name == scraper.name
+        )
 
 
 def adopt(manifests: Manifests, setup: Setup, scraper: Scraper, templates: Templates) -> Adopted:

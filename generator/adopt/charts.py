@@ -20,7 +20,7 @@ from generator.monitoring.charts_stack import SPEC
 from generator.monitoring.edits import APPEND
 from generator.monitoring.mtls import classes_of_scraper, istio_classes, mtls_scrapes
 from generator.monitoring.versions import Version
-from generator.yaml import load_documents
+from generator.yaml.lenient import load_text
 
 FLAVOURS = frozenset({STACK_FLAVOUR, PROMETHEUS_FLAVOUR})
 # kube-prometheus-stack passes scrape classes on since this version.
@@ -102,7 +102,7 @@ def _in_text(values: Values, path: ValuePath, text: str, job: Part) -> Scraping:
     if templated(text) and posixpath.basename(str(job.tree["tls_config"]["cert_file"])) in text:
         return Scraping()  # it can't be read, but a job names Istio's files
     if not templated(text):
-        listed = load_documents(text, source)
+        listed, _ = load_text(text, source)
         if len(listed) == 1 and isinstance(listed[0], list):
             names = [str(as_map(one).get("job_name")) for one in listed[0]]
             job = renamed(job, "job_name", free_name(str(job.tree["job_name"]), names))

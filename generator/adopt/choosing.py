@@ -110,6 +110,7 @@ def folder_names(scrapers: Sequence[Scraper], name: str = "") -> list[str]:
         lambda one: [one.namespace, one.name],
         lambda one: [one.namespace, outermost(one.document).kind or one.flavour, one.name],
         lambda one: [one.namespace, one.name, os.path.splitext(os.path.basename(one.document.source))[0]],
+        lambda one: [one.namespace, one.name, *os.path.dirname(one.document.source).split(os.sep)],
     ]
     names: list[str] = []
     for shape in shapes:

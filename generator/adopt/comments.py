@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from generator.errors import Location, ValuePath
-from generator.yaml import document_locations, load_documents
+from generator.yaml import document_locations
+from generator.yaml.lenient import load_text
 
 #: By the path of a part, the lines of the comment above it, each with its ``#`` and without indentation.
 Comments = Mapping[ValuePath, tuple[str, ...]]
@@ -16,7 +17,7 @@ def comments_in(text: str, below: ValuePath = ()) -> dict[ValuePath, tuple[str, 
 
     Only those at and below the path ``below``; their paths begin there.
     """
-    places = document_locations(text, "")
+    places = document_locations(load_text(text, "")[1], "")
     lines = text.split("\n")
     found: dict[ValuePath, tuple[str, ...]] = {}
     for line, path in _first_on_lines(places[0].keys if places else {}).items():
@@ -33,7 +34,8 @@ def with_comments(text: str, comments: Comments, document: int = 0) -> str:
 
     A part that isn't there, or doesn't begin its line, gets none. Text that has comments there already keeps them.
     """
-    listed = document_locations(text, "")
+    before, readable = load_text(text, "")
+    listed = document_locations(readable, "")
     lines = text.split("\n")
     new = list(lines)
     first = _first_on_lines(listed[document].keys)
@@ -47,7 +49,7 @@ def with_comments(text: str, comments: Comments, document: int = 0) -> str:
         end = "\r" if line.endswith("\r") else ""
         new[number - 1 : number - 1] = [f"{indentation}{one}{end}" for one in wanted[number]]
     commented = "\n".join(new)
-    return commented if load_documents(commented, "") == load_documents(text, "") else text
+    return commented if load_text(commented, "")[0] == before else text
 
 
 def moved(comments: Comments, below: ValuePath) -> dict[ValuePath, tuple[str, ...]]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text, value_at
 from generator.monitoring.edits import REMOVE, Edit, edited_tree, position
-from generator.yaml import block, load_documents
+from generator.yaml import block
 from generator.yaml.editing import REMOVE as REMOVED
 from generator.yaml.editing import Change, edited
+from generator.yaml.lenient import load_text
 
 
 def outermost(document: Document) -> Document:
@@ -68,7 +69,7 @@ class _Work:
         try:
             return edited(text, document.source, [change])
         except InputError:  # written in a way that can't be edited: it is printed anew
-            whole = load_documents(text, document.source)
+            whole, _ = load_text(text, document.source)
             whole[document.index] = edited_tree(whole[document.index], (*document.path, *path), value)
             return "---\n".join(block(one, sort_keys=False) + "\n" for one in whole)
 
@@ -82,7 +83,7 @@ class _Work:
         """The tree of any document, as it is by now."""
         if document.outer is None:
             return self.trees[id(document)]
-        return value_at(load_documents(self.text(document), document.source)[document.index], document.path)
+        return value_at(load_text(self.text(document), document.source)[0][document.index], document.path)
 
 
 def _again(document: Document, tree: dict[str, object]) -> Document:

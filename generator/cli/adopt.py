@@ -114,11 +114,12 @@ def _found(
         raise InputError((*intake.unrendered, *error.problems)) from None
     if name and len(scrapers) > 1:
         raise click.UsageError("--name is for one Prometheus; choose it with --select")
+    clusters = manifests.apart()
     found: list[Adopted] = []
     problems: list[Problem] = []
     for scraper in scrapers:
         try:
-            found.append(adopted(manifests, setup, scraper, templates))
+            found.append(adopted(*clusters.with_scraper(scraper), templates))
         except InputError as error:
             problems += error.problems
     if problems:

@@ -180,3 +180,22 @@ def test_templates_of_a_teams_own_that_render_no_prometheus_are_told(project):
     (own / "workload.yaml.j2").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: other}\n")
     with pytest.raises(InputError, match="no Prometheus with an injected proxy"):
         invoke("deploy.yaml")
+
+
+def test_environments_that_hold_the_same_objects_are_adopted_apart(project):
+    """Taken for one cluster, the Prometheus of one would be given the jobs of the other."""
+    for name in ("dev", "prod"):
+        (project / name).mkdir()
+        (project / name / "deploy.yaml").write_text(both().replace("# kept by hand", f"# kept by {name}"))
+    assert invoke("dev", "prod", "--quiet") == 0
+    for name in ("dev", "prod"):
+        patch = project / f"output/adopt/monitoring-prometheus-{name}/configmap-config.patch.yaml"
+        assert f"# kept by {name}\n" in patch.read_text()
+
+
+def test_a_colon_between_brackets_stays_as_it_is(project):
+    (project / "deploy.yaml").write_text(both().replace("'localhost:9090'", "localhost:9090"))
+    assert invoke("deploy.yaml", "--quiet") == 0
+    patch = (project / "output/adopt/prometheus/configmap-config.patch.yaml").read_text()
+    assert "static_configs: [{targets: [localhost:9090]}]\n" in patch
+    assert "job_name: istio-mtls\n" in patch
