@@ -15,7 +15,10 @@ from tests.conftest import write_tree
 from tests.rendering import ROOT
 
 TEMPLATES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "templates").rglob("*") if path.is_file()}
-SOURCES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "generator").rglob("*.py")}
+#: The code, and the tables of fields.
+SOURCES = {
+    path.relative_to(ROOT).as_posix() for end in ("py", "txt") for path in (ROOT / "generator").rglob(f"*.{end}")
+}
 
 
 def call(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -32,6 +32,7 @@ def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_prints_what_was_read(name, capsys, monkeypatch):
     monkeypatch.chdir(CORPUS)
+    monkeypatch.setenv("COLUMNS", "100")
     golden = GOLDENS / f"{name}.txt"
     told = printed(["doctor", f"{name}.yaml"], capsys)
     if os.environ.get("UPDATE_GOLDENS"):
