@@ -72,6 +72,8 @@ def test_a_certificate_that_is_not_renewed_fires_first_as_late_and_then_as_expir
     with Lab(tmp_path, two) as lab:
         prometheus = lab.prometheus(PLAIN, changed=quick)
         all_up(lab, prometheus)
+        # The alerts compare with the most that was left, so that has to have been seen.
+        prometheus.wait_for(lambda: prometheus.query("istio_agent_cert_expiry_seconds"), what="the agent's metric")
         lab.own_agent.expires_in = 30_000
         fires(prometheus, "IstioCertificateNotRenewed")
         assert prometheus.firing() == {"IstioCertificateNotRenewed"}
