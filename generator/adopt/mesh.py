@@ -9,8 +9,8 @@ from generator.adopt.rendered import Part, Rendered
 from generator.errors import ValuePath
 from generator.intake.document import as_map
 from generator.monitoring import Scraper, Setup
+from generator.monitoring.labels import matches_labels, same_namespace
 from generator.monitoring.pattern import INJECT
-from generator.monitoring.setup import matches_labels, same_namespace
 
 # Where each kind selects pods.
 _SELECTORS: Mapping[str, ValuePath] = {

@@ -9,8 +9,8 @@ from generator.adopt.trees import outermost
 from generator.errors import Problem, ValuePath
 from generator.intake.document import Document, as_list, as_map
 from generator.monitoring import Scraper, Setup
+from generator.monitoring.labels import matches_labels
 from generator.monitoring.pattern import INJECT
-from generator.monitoring.setup import matches_labels
 
 # By which label or annotation other meshes add their proxies to a pod (each mesh's documentation on injection).
 _MESHES: Mapping[str, str] = {

@@ -11,9 +11,10 @@ from generator.adopt.trees import outermost
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text, as_list
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.configuration import configuration_file
 from generator.monitoring.edits import APPEND
+from generator.monitoring.labels import matches_labels
 from generator.monitoring.mtls import classes_of_scraper, istio_classes, mtls_scrapes
-from generator.monitoring.setup import matches_labels
 from generator.yaml import block
 from generator.yaml.editing import Change, edited
 
@@ -58,7 +59,7 @@ def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str)
 
 def _in_configuration(setup: Setup, scraper: Scraper, job: Part) -> Scraping:
     """Add a job to the prometheus.yml of a workload, where that is in a ConfigMap among the documents."""
-    file = setup.configuration_file(scraper)
+    file = configuration_file(scraper)
     for config in setup.configurations(scraper):
         if outermost(config).kind == "Secret":
             return Scraping(apart=job, where=f"{_JOBS} in {outermost(config)}, which isn't read aloud here")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from generator.errors import Problem
 from generator.monitoring import Setup
+from generator.monitoring.configuration import configuration_file
 from generator.monitoring.pattern import legacy_volumes
 from generator.monitoring.scrape import MONITORS
 
@@ -58,7 +59,7 @@ def _missing_configurations(setup: Setup) -> Iterator[Problem]:
             yield Problem(
                 f"the configuration of {scraper} is not here, so its jobs can't be judged",
                 scraper.document.locate(),
-                hint=f"give the ConfigMap that holds {setup.configuration_file(scraper)} too",
+                hint=f"give the ConfigMap that holds {configuration_file(scraper)} too",
             )
         reference = scraper.of_resource("additionalScrapeConfigs")
         name = reference.get("name") if isinstance(reference, dict) else None

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
+from generator.monitoring.directories import is_inside, same_directory
 from generator.monitoring.edits import REMOVE, Edit
 from generator.monitoring.scraper import Scraper
-from generator.monitoring.setup import Setup, Volume, is_inside, same_directory
+from generator.monitoring.setup import Setup, Volume
 from generator.yaml import block
 
 INJECT = "sidecar.istio.io/inject"

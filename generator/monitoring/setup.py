@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from generator.errors import InputError, Problem, ValuePath
+from generator.errors import Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
-from generator.intake.document import Document, Text
+from generator.intake.document import Document
 from generator.monitoring.chart_jobs import templated
 from generator.monitoring.charts import (
     notes_in_values,
@@ -19,11 +18,18 @@ from generator.monitoring.charts import (
     scrapers_in_values,
     scrapes_in_values,
 )
-from generator.monitoring.pod import Mount, PodView, as_list, is_workload, workload_pod
-from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_in_text, jobs_of
+from generator.monitoring.configuration import (
+    configuration_file,
+    jobs_in_secret,
+    mounted_sources,
+    prometheus_configurations,
+)
+from generator.monitoring.directories import covering_mount, is_inside, relative
+from generator.monitoring.labels import same_namespace, selects
+from generator.monitoring.pod import Mount, PodView, is_workload, workload_pod
+from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
 from generator.monitoring.versions import Version
-from generator.yaml.lenient import load_text
 
 
 class Settings(NamedTuple):
@@ -270,40 +276,15 @@ class Setup:
         return self._configurations[id(scraper)]
 
     def _configured(self, scraper: Scraper) -> list[Document]:
-        wanted = posixpath.basename(self.configuration_file(scraper)) or "prometheus.yml"
+        wanted = posixpath.basename(configuration_file(scraper)) or "prometheus.yml"
         found: list[Document] = []
-        for kind, name in self._sources(scraper):
+        for kind, name in mounted_sources(scraper):
             for document in self.of_kind(kind, group=""):
                 if document.name == name and same_namespace(document.namespace, scraper.namespace):
                     inner = list(prometheus_configurations(document))
                     named = [one for one in inner if one.outer and one.outer[1][-1] == wanted]
                     found += named or inner
         return found
-
-    def configuration_file(self, scraper: Scraper) -> str:
-        """The file that a workload's Prometheus is told to read."""
-        container = scraper.pod.get(*scraper.container)
-        arguments = [str(part) for key in ("command", "args") for part in as_list(container.get(key))]
-        for index, argument in enumerate(arguments):
-            flag, _, value = argument.strip().partition("=")
-            if flag.lstrip("-") in {"config.file", "promscrape.config"}:
-                return value or (arguments[index + 1] if index + 1 < len(arguments) else "")
-        return "/etc/prometheus/prometheus.yml"
-
-    def _sources(self, scraper: Scraper) -> Iterator[tuple[str, str]]:
-        """The ConfigMaps and Secrets that the pod mounts."""
-        for place, volume in scraper.pod.volumes():
-            sources = [volume, *(item for _, item in scraper.pod.items(*place, "projected", "sources"))]
-            for source in sources:
-                for key, kind, field in (
-                    ("configMap", "ConfigMap", "name"),
-                    ("secret", "Secret", "secretName"),
-                    ("secret", "Secret", "name"),
-                ):
-                    if isinstance(source, dict) and isinstance(source.get(key), dict):
-                        name = source[key].get(field)
-                        if isinstance(name, str):
-                            yield kind, name
 
     def _additional(self, scraper: Scraper) -> Iterator[Scrape]:
         """The jobs of ``additionalScrapeConfigs``, where the Secret is among the documents."""
@@ -316,7 +297,7 @@ class Setup:
             return
         for secret in self.of_kind("Secret", group=""):
             if secret.name == reference.get("name") and same_namespace(secret.namespace, scraper.namespace):
-                yield from _jobs_in_secret(secret, str(reference.get("key") or ""), scraper)
+                yield from jobs_in_secret(secret, str(reference.get("key") or ""), scraper)
 
     def scrapes_of(self, scraper: Scraper) -> list[Scrape]:
         """The jobs and scrape classes that are a scraper's, and the monitors that it may select."""
@@ -330,7 +311,7 @@ class Setup:
         """The scrapers that take up a monitor: their selectors fit its labels, as far as namespaces are known."""
         if scrape.scraper is not None:
             return [scrape.scraper]
-        return [scraper for scraper in self.scrapers if _selects(scraper, scrape.document)]
+        return [scraper for scraper in self.scrapers if selects(scraper, scrape.document)]
 
 
 def assemble(documents: Sequence[Document], values: Sequence[Document] = (), settings: Settings = Settings()) -> Setup:  # noqa: B008  # it is immutable
@@ -338,135 +319,7 @@ def assemble(documents: Sequence[Document], values: Sequence[Document] = (), set
     return Setup(documents, values, settings)
 
 
-# ------------------------------------------------------------------------------------------------------- helpers
-
-
-def same_namespace(one: str, other: str) -> bool:
-    """Say whether two namespaces may be the same: one that isn't named may be any."""
-    return not one or not other or one == other
-
-
-def matches_labels(selector: object, labels: Mapping[str, str]) -> bool:
-    """Say whether a label selector (``matchLabels``, ``matchExpressions``) fits; an empty one fits everything."""
-    if not isinstance(selector, Mapping):
-        return False
-    wanted = selector.get("matchLabels") or {}
-    if isinstance(wanted, Mapping) and any(labels.get(key) != value for key, value in wanted.items()):
-        return False
-    expressions = selector.get("matchExpressions") or []
-    return all(_fits(rule, labels) for rule in expressions if isinstance(rule, Mapping))
-
-
-def _fits(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = rule.get("key"), rule.get("values") or []
-    present = key in labels
-    match rule.get("operator"):
-        case "In":
-            return present and labels[str(key)] in values
-        case "NotIn":
-            return not present or labels[str(key)] not in values
-        case "Exists":
-            return present
-        case "DoesNotExist":
-            return not present
-    return False
-
-
-_SELECTORS = {
-    "ServiceMonitor": "serviceMonitorSelector",
-    "PodMonitor": "podMonitorSelector",
-    "Probe": "probeSelector",
-    "ScrapeConfig": "scrapeConfigSelector",
-}
-
-
-def _selects(scraper: Scraper, monitor: Document) -> bool:
-    key = _SELECTORS.get(monitor.kind)
-    if scraper.resource is None or key is None:
-        return False
-    if scraper.of_resource("selectAllByDefault") is True:
-        return True
-    selector = scraper.of_resource(key)
-    if scraper.flavour == "kube-prometheus-stack" and not selector:
-        return True
-    labels = monitor.get("metadata", "labels")
-    if not matches_labels(selector, labels if isinstance(labels, dict) else {}):
-        return False
-    namespaces = scraper.of_resource(key.replace("Selector", "NamespaceSelector"))
-    return isinstance(namespaces, dict) or same_namespace(scraper.namespace, monitor.namespace)
-
-
-def covering_mount(container: Mapping[str, Any], directory: str) -> Mapping[str, Any] | None:
-    """Give the mount of a container in which a directory lies: the deepest one; None where there is none."""
-    best: Mapping[str, Any] | None = None
-    for mount in container.get("volumeMounts") or ():
-        place = mount.get("mountPath") if isinstance(mount, Mapping) else None
-        if not isinstance(place, str) or not is_inside(directory, place):
-            continue
-        if best is None or len(posixpath.normpath(place)) > len(posixpath.normpath(str(best["mountPath"]))):
-            best = mount
-    return best
-
-
-def is_inside(path: str, directory: str) -> bool:
-    """Say whether a path is a directory, or something in it."""
-    path, directory = posixpath.normpath(path), posixpath.normpath(directory)
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
-
-
-def same_directory(one: str, other: str) -> bool:
-    """Say whether two paths name one directory, whatever slashes they end in."""
-    return posixpath.normpath(one) == posixpath.normpath(other)
-
-
-def relative(path: str, directory: str) -> str:
-    """Give the path within a directory, "" for the directory itself."""
-    found = posixpath.relpath(posixpath.normpath(path), posixpath.normpath(directory))
-    return "" if found == "." else found
-
-
-def prometheus_configurations(document: Document) -> Iterator[Document]:
-    """The prometheus.yml files that a ConfigMap or a Secret holds."""
-    if document.kind not in {"ConfigMap", "Secret"} or document.group:
-        return
-    for field in ("data", "stringData"):
-        entries = document.get(field)
-        for key in entries if isinstance(entries, dict) else ():
-            inner = document.embedded((field, key)) if not (document.kind == "Secret" and field == "data") else None
-            if inner is None and document.kind == "Secret" and field == "data":
-                inner = _decoded(document, (field, key))
-            if inner is not None and isinstance(inner.tree.get("scrape_configs"), list):
-                yield inner
-
-
-def _decoded(document: Document, path: ValuePath) -> Document | None:
-    """Read the one YAML document that a Secret holds in base64, if it is a map."""
-    text = _text_in_base64(document.get(*path))
-    try:
-        found, readable = load_text(text, document.source) if ":" in text else ([], "")
-    except InputError:  # what is no YAML holds no job
-        return None
-    if len(found) != 1 or not isinstance(found[0], dict):
-        return None
-    return Document(found[0], Text(text, document.source, readable), outer=(document, path))
-
-
-def _jobs_in_secret(secret: Document, key: str, scraper: Scraper) -> Iterator[Scrape]:
-    """The jobs in the list that a Secret holds under a key."""
-    plain = secret.get("stringData", key)
-    field = "stringData" if isinstance(plain, str) else "data"
-    text = plain if isinstance(plain, str) else _text_in_base64(secret.get("data", key))
-    yield from jobs_in_text(secret, (field, key), text, scraper)
-
-
 def _place(document: Document) -> tuple[int, ValuePath]:
     """What tells an embedded document from others; one that was in base64 is read anew each time."""
     outer, path = document.outer or (document, ())
     return id(outer), path
-
-
-def _text_in_base64(value: object) -> str:
-    try:
-        return base64.b64decode(value, validate=True).decode() if isinstance(value, str) else ""
-    except ValueError:
-        return ""

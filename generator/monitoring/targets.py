@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
 from generator.intake.document import Document
+from generator.monitoring.labels import matches_labels
 from generator.monitoring.pod import PodView
 from generator.monitoring.scrape import Scrape
 from generator.monitoring.scraper import Scraper
-from generator.monitoring.setup import Setup, matches_labels
+from generator.monitoring.setup import Setup
 
 #: Prefixes of port names, and application protocols, that Istio takes for HTTP (istio ``pkg/config/protocol``).
 _HTTP = frozenset({"http", "http2", "grpc", "grpc-web"})

@@ -10,9 +10,9 @@ from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import CONFIGURATION, PLAIN
 from generator.doctor.rules.jobs import found_at
 from generator.monitoring import Scrape, Setup
+from generator.monitoring.labels import matches_labels
 from generator.monitoring.relabelling import Pod, merged_pod, outcomes
 from generator.monitoring.scrape import MONITORS
-from generator.monitoring.setup import matches_labels
 
 
 class _Taken(NamedTuple):

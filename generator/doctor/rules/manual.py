@@ -13,8 +13,8 @@ from generator.doctor.rules.views import PROXY, by_hand, config_of, existing
 from generator.errors import ValuePath
 from generator.injection.annotations import INJECT as KEY
 from generator.monitoring import Edit, PodView, Scraper, Setup
+from generator.monitoring.directories import covering_mount
 from generator.monitoring.edits import REMOVE
-from generator.monitoring.setup import covering_mount
 from generator.monitoring.versions import Version, image_version, spelled
 
 #: Flags of pilot-agent that are gone, and since when (istio `pilot/cmd/pilot-agent/app/cmd.go`).

@@ -12,9 +12,9 @@ from generator.doctor.rules.examples import OPERATOR, PLAIN, but
 from generator.doctor.rules.reading import FILE_NAMES
 from generator.doctor.rules.views import PROXY, can_be_edited, existing, files_of
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.directories import is_inside
 from generator.monitoring.edits import REMOVE
 from generator.monitoring.pod import Mount
-from generator.monitoring.setup import is_inside
 
 #: Where the operator mounts what it makes itself (operator `pkg/prometheus/common.go`).
 _OPERATOR_DIRECTORIES = {

@@ -12,7 +12,7 @@ from generator.doctor.rules.policies import labels_in
 from generator.intake.document import Document, as_list, value_at
 from generator.monitoring import Edit, Scrape, Scraper, Setup
 from generator.monitoring.edits import APPEND
-from generator.monitoring.setup import matches_labels
+from generator.monitoring.labels import matches_labels
 
 _AGENT = 15020
 _KUBELET = """\

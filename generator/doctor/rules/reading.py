@@ -21,9 +21,10 @@ from generator.doctor.rules.views import (
 from generator.injection import is_ours, proxy_container
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.directories import is_inside
 from generator.monitoring.pattern import pattern_edits
 from generator.monitoring.pod import Mount
-from generator.monitoring.setup import Volume, is_inside
+from generator.monitoring.setup import Volume
 
 FILE_NAMES = {"ca": "root-cert.pem", "cert": "cert-chain.pem", "key": "key.pem"}
 _OTHER_INJECTORS = ("vault.hashicorp.com/", "spiffe.io/", "csi.cert-manager.io/")

@@ -14,9 +14,9 @@ from generator.doctor.rules.views import existing
 from generator.errors import ValuePath
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.labels import matches_labels
 from generator.monitoring.mtls import classes_of_scraper
 from generator.monitoring.scrape import MONITORS
-from generator.monitoring.setup import matches_labels
 
 _FIELDS = {
     "ServiceMonitor": "serviceMonitor",

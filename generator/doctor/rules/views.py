@@ -11,6 +11,7 @@ from generator.injection import proxy_container, variable
 from generator.injection.annotations import CONFIG, STATUS, TEMPLATES, truth
 from generator.intake.document import Document
 from generator.monitoring import Edit, PodView, Scrape, Scraper, Setup
+from generator.monitoring.configuration import configuration_file
 
 PROXY = "istio-proxy"
 _PREFIXES = (
@@ -178,9 +179,9 @@ def can_be_edited(scraper: Scraper) -> bool:
     return not scraper.is_bare and not is_injected_already(scraper)
 
 
-def file_of(setup: Setup, scraper: Scraper, path: str) -> str:
+def file_of(scraper: Scraper, path: str) -> str:
     """Give the absolute path of a file that a configuration names: Prometheus takes it from its own directory."""
-    base = "/etc/prometheus/config_out" if scraper.resource is not None else dirname(setup.configuration_file(scraper))
+    base = "/etc/prometheus/config_out" if scraper.resource is not None else dirname(configuration_file(scraper))
     return normpath(join(base, path))
 
 
@@ -210,7 +211,7 @@ def files_of(setup: Setup, scraper: Scraper) -> Iterator[NamedFile]:
         for use, path in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key)) if tls else ():
             if path:
                 place = scrape.where(spelling.tls, getattr(spelling, use))
-                yield NamedFile(scrape, use, place, file_of(setup, scraper, path))
+                yield NamedFile(scrape, use, place, file_of(scraper, path))
 
 
 def is_istio(scrape: Scrape) -> bool:

@@ -1,0 +1,81 @@
+"""Where a Prometheus' configuration is: files, and the ConfigMaps and Secrets that hold them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+from generator.errors import InputError, ValuePath
+from generator.intake.document import Document, Text
+from generator.monitoring.pod import as_list
+from generator.monitoring.scrape import Scrape, jobs_in_text
+from generator.monitoring.scraper import Scraper
+from generator.yaml.lenient import load_text
+
+
+def configuration_file(scraper: Scraper) -> str:
+    """The file that a workload's Prometheus is told to read."""
+    container = scraper.pod.get(*scraper.container)
+    arguments = [str(part) for key in ("command", "args") for part in as_list(container.get(key))]
+    for index, argument in enumerate(arguments):
+        flag, _, value = argument.strip().partition("=")
+        if flag.lstrip("-") in {"config.file", "promscrape.config"}:
+            return value or (arguments[index + 1] if index + 1 < len(arguments) else "")
+    return "/etc/prometheus/prometheus.yml"
+
+
+def mounted_sources(scraper: Scraper) -> Iterator[tuple[str, str]]:
+    """The kinds and names of the ConfigMaps and Secrets that a scraper's pod mounts."""
+    for place, volume in scraper.pod.volumes():
+        sources = [volume, *(item for _, item in scraper.pod.items(*place, "projected", "sources"))]
+        for source in sources:
+            for key, kind, field in (
+                ("configMap", "ConfigMap", "name"),
+                ("secret", "Secret", "secretName"),
+                ("secret", "Secret", "name"),
+            ):
+                if isinstance(source, dict) and isinstance(source.get(key), dict):
+                    name = source[key].get(field)
+                    if isinstance(name, str):
+                        yield kind, name
+
+
+def prometheus_configurations(document: Document) -> Iterator[Document]:
+    """The prometheus.yml files that a ConfigMap or a Secret holds."""
+    if document.kind not in {"ConfigMap", "Secret"} or document.group:
+        return
+    for field in ("data", "stringData"):
+        entries = document.get(field)
+        for key in entries if isinstance(entries, dict) else ():
+            inner = document.embedded((field, key)) if not (document.kind == "Secret" and field == "data") else None
+            if inner is None and document.kind == "Secret" and field == "data":
+                inner = _decoded(document, (field, key))
+            if inner is not None and isinstance(inner.tree.get("scrape_configs"), list):
+                yield inner
+
+
+def _decoded(document: Document, path: ValuePath) -> Document | None:
+    """Read the one YAML document that a Secret holds in base64, if it is a map."""
+    text = _text_in_base64(document.get(*path))
+    try:
+        found, readable = load_text(text, document.source) if ":" in text else ([], "")
+    except InputError:  # what is no YAML holds no job
+        return None
+    if len(found) != 1 or not isinstance(found[0], dict):
+        return None
+    return Document(found[0], Text(text, document.source, readable), outer=(document, path))
+
+
+def jobs_in_secret(secret: Document, key: str, scraper: Scraper) -> Iterator[Scrape]:
+    """The jobs in the list that a Secret holds under a key."""
+    plain = secret.get("stringData", key)
+    field = "stringData" if isinstance(plain, str) else "data"
+    text = plain if isinstance(plain, str) else _text_in_base64(secret.get("data", key))
+    yield from jobs_in_text(secret, (field, key), text, scraper)
+
+
+def _text_in_base64(value: object) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode() if isinstance(value, str) else ""
+    except ValueError:
+        return ""
