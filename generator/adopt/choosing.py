@@ -11,7 +11,7 @@ from generator.adopt.refusals import owner_of
 from generator.adopt.trees import outermost
 from generator.errors import InputError, Problem
 from generator.intake import Document
-from generator.intake.built import BuiltDocument
+from generator.intake.kustomization import BuiltDocument
 from generator.monitoring import Scraper, Setup
 
 # As kubectl abbreviates them.

@@ -12,8 +12,8 @@ from generator.adopt.rendered import Part
 from generator.adopt.scraping import printed
 from generator.adopt.trees import outermost
 from generator.errors import ValuePath
-from generator.intake.built import BuiltDocument
 from generator.intake.document import Document, as_map
+from generator.intake.kustomization.built import BuiltDocument
 from generator.patch import json_patch, merge_patch, same
 from generator.tree import OutputFile
 from generator.yaml import block

@@ -10,8 +10,8 @@ from generator.doctor.examining import Diagnosis
 from generator.doctor.rule import SEVERITIES, Finding, Rule, Severity
 from generator.doctor.words import counted
 from generator.errors import Problem, ValuePath, dotted
-from generator.intake.built import BuiltDocument
 from generator.intake.document import Document
+from generator.intake.kustomization.built import BuiltDocument
 from generator.monitoring import Edit, Setup
 from generator.monitoring.edits import snippet
 from generator.monitoring.versions import spelled

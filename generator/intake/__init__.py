@@ -4,9 +4,7 @@
 - `texts`: a file as text, within bounds
 - `templates`: what has to be rendered first
 - `reading`: files, folders and standard input, sorted into manifests, values and the rest
-- `kustomization`: builds a kustomization folder, with `generators` (ConfigMaps and Secrets), `patching` (which objects
-  a patch is for; `strategic`: what becomes of one), `transformers` (names, labels, images, replicas) and `references`
-- `item`, `built`: an object on its way through a build, and the document that it becomes
+- `kustomization/`: builds a kustomization folder
 """
 
 from generator.intake.document import Document, documents_of

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.files import Root
-from generator.intake.kustomization import FILE_NAMES, open_kustomization
+from generator.intake.kustomization.building import FILE_NAMES, open_kustomization
 from generator.intake.texts import UnrenderedError, missing, read_bytes, read_text
 
 _ENDINGS = (".yaml", ".yml", ".json")

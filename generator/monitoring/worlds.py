@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from generator.intake.built import BuiltDocument
 from generator.intake.document import Document
+from generator.intake.kustomization import BuiltDocument
 
 
 class World(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
-from generator.intake.built import BuiltDocument, Layer, steps
 from generator.intake.document import Document, Text, as_map
+from generator.intake.kustomization.built import BuiltDocument, Layer, steps
 
 Tree = dict[str, Any]
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
 from generator.intake.document import Document, Text, as_list, as_map
-from generator.intake.item import Item, Tree
-from generator.intake.strategic import PatchError
+from generator.intake.kustomization.item import Item, Tree
+from generator.intake.kustomization.strategic import PatchError
 
 
 class Files(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 
 from generator.errors import ValuePath
 from generator.intake.document import Document, as_map, value_at
-from generator.intake.item import Item, changed
+from generator.intake.kustomization.item import Item, changed
 
 Tree = dict[str, Any]
 Path = tuple[str, ...]

@@ -11,8 +11,8 @@ from typing import Any
 
 from generator.errors import ValuePath
 from generator.intake.document import as_list, as_map, value_at
-from generator.intake.item import Identity, Item
-from generator.intake.strategic import template_path
+from generator.intake.kustomization.item import Identity, Item
+from generator.intake.kustomization.strategic import template_path
 
 Path = tuple[str, ...]
 

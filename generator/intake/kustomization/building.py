@@ -11,16 +11,23 @@ from typing import Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem, ValuePath
 from generator.files import nearest
-from generator.intake.built import BuiltDocument
 from generator.intake.document import Document, Text, as_list, as_map, documents_of
-from generator.intake.generators import Files, generate
-from generator.intake.item import Item
-from generator.intake.patching import Patch, apply_patch
-from generator.intake.references import follow_names
-from generator.intake.strategic import PatchError
+from generator.intake.kustomization.built import BuiltDocument
+from generator.intake.kustomization.generators import Files, generate
+from generator.intake.kustomization.item import Item
+from generator.intake.kustomization.patching import Patch, apply_patch
+from generator.intake.kustomization.references import follow_names
+from generator.intake.kustomization.strategic import PatchError
+from generator.intake.kustomization.transformers import (
+    add_affix,
+    add_annotations,
+    add_labels,
+    set_image,
+    set_namespace,
+    set_replicas,
+)
 from generator.intake.templates import unrendered
 from generator.intake.texts import UnrenderedError, missing, read_bytes, read_text
-from generator.intake.transformers import add_affix, add_annotations, add_labels, set_image, set_namespace, set_replicas
 from generator.yaml.lenient import load_text
 
 #: The names under which kustomize looks for its file.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
-from generator.intake.built import Layer
 from generator.intake.document import Document, as_map
-from generator.intake.item import Identity, Item, Tree, placed
-from generator.intake.strategic import PatchError, json_operation, strategic_merge
+from generator.intake.kustomization.built import Layer
+from generator.intake.kustomization.item import Identity, Item, Tree, placed
+from generator.intake.kustomization.strategic import PatchError, json_operation, strategic_merge
 
 
 class Patch(NamedTuple):
