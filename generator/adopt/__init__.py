@@ -8,6 +8,7 @@ scraping    the job or monitor that is missing
 mesh        the Sidecar or PeerAuthentication that is missing
 charts      both, in a chart's values
 adopting    all of it, step after step, with doctor's repairs
+operations  JSON 6902 operations, guarded and commented
 component   files: patches, resources, values
 choosing    which of several are meant, and what their folders are called
 """

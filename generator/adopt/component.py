@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from generator.adopt.adopting import Adopted
 from generator.adopt.comments import Comments, with_comments, worded
+from generator.adopt.operations import adds_whole, commented, guarded
 from generator.adopt.rendered import Part
 from generator.adopt.scraping import printed
 from generator.adopt.trees import outermost
@@ -25,12 +26,15 @@ FOLDER = "adopt"
 VALUES = "values.yaml"
 JOBS = "scrape-jobs.yaml"
 
-_USE_BESIDE = "In the kustomization.yaml beside these manifests, or one above it, `components` names this folder."
+_USE_BESIDE = "Name this folder in `components` of the kustomization.yaml beside these manifests, or of one above it."
 _USE_ABOVE = (
     "Name this folder in `components` of a kustomization.yaml whose `resources` name the folder that was read: there "
     "its objects have the names and namespaces that they have here."
 )
 _GUARD = "This changes nothing: it fails where the object isn't there, which its patch would pass over."
+_WHOLE_TEXT = "This holds all of {} as it was read: adopt again whenever yours changes, or this takes the change back."
+_WHOLE = "What is added as a whole replaces what the object has there by then: adopt again whenever it changes."
+_ORDER = "Named to keep its place: kustomize puts what a patch names in front."
 _UNSAFE = re.compile(r"[^a-z0-9.-]+")
 _POD_LISTS = {"volumes": "name", "volumeMounts": "mountPath"}
 
@@ -94,14 +98,17 @@ class _Layout:
         known = old.api_version.rpartition("/")[2] == "v1"
         strategic = merge_patch(old.group, old.kind, old.tree, new.tree) if known else None
         if strategic is None:
-            operations = json_patch(old.tree, new.tree)
+            operations = guarded(json_patch(old.tree, new.tree), old.tree)
             text = block(operations, sort_keys=False) + "\n"
-            self.write(name, with_comments(text, _of_operations(operations, old.tree, comments)))
+            notes = [*_of_texts(old.tree, new.tree), *([_WHOLE] if adds_whole(operations) else [])]
+            self.write(name, with_comments(text, commented(operations, old.tree, comments)), *notes)
             return [_guard(old), {"path": name, "target": _target(old)}]
         # This one names its object itself: with a target, kustomize would pass over one that isn't there.
         metadata = {**_identity(old), **strategic.pop("metadata", {})}
         patch = {"apiVersion": old.api_version, "kind": old.kind, "metadata": metadata, **_without_order(strategic)}
-        self.write(name, with_comments(block(patch, sort_keys=False) + "\n", _of_lists(new.tree, patch, comments)))
+        text = block(patch, sort_keys=False) + "\n"
+        placed = {**_of_lists(new.tree, patch, comments), **dict(_of_order(patch))}
+        self.write(name, with_comments(text, placed), *_of_texts(old.tree, new.tree))
         return [{"path": name}]
 
     def resource(self, part: Part) -> str:
@@ -230,35 +237,29 @@ def _place(tree: Any, patch: Any, path: ValuePath) -> ValuePath | None:
     return tuple(place)
 
 
+def _of_order(patch: Any, path: ValuePath = ()) -> Iterator[tuple[ValuePath, tuple[str, ...]]]:
+    """Give a comment for each element that is named for the order alone."""
+    for key, part in patch.items() if isinstance(patch, dict) else enumerate(patch):
+        if path[-1:] in (("containers",), ("initContainers",)) and set(as_map(part)) == {"name"}:
+            yield (*path, key), worded(_ORDER)
+        elif isinstance(part, (dict, list)):
+            yield from _of_order(part, (*path, key))
+
+
+def _of_texts(old: Any, new: Any, name: str = "") -> Iterator[str]:
+    """Say of which texts of many lines a patch holds the whole, changed as they may be in one line."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in old.keys() & new.keys():
+            yield from _of_texts(old[key], new[key], key)
+    elif isinstance(old, list) and isinstance(new, list):
+        for one, other in zip(old, new, strict=False):
+            yield from _of_texts(one, other, name)
+    elif isinstance(old, str) and isinstance(new, str) and old != new and "\n" in old.strip():
+        yield _WHOLE_TEXT.format(name)
+
+
 def _same_element(item: object, listed: Sequence[object]) -> int | None:
     """Give the index of the element that has the same merge key; None where there is none."""
     known = as_map(item)
     key = next((key for key in ("mountPath", "name") if key in known), "")
     return next((index for index, one in enumerate(listed) if key and as_map(one).get(key) == known[key]), None)
-
-
-def _of_operations(operations: Sequence[Tree], base: Tree, comments: Comments) -> Comments:
-    """Give comments their places in JSON 6902 operations."""
-    found: dict[ValuePath, tuple[str, ...]] = {}
-    for index, operation in enumerate(operations):
-        start = _path_of(operation["path"], base)
-        for path, comment in comments.items():
-            if path == start:
-                found[(index,)] = comment
-            elif path[: len(start)] == start and operation["op"] != "remove":
-                found[(index, "value", *path[len(start) :])] = comment
-    return found
-
-
-def _path_of(pointer: str, base: Any) -> ValuePath:
-    """Read a JSON pointer (RFC 6901); ``-`` is the element after a list's last."""
-    path: list[str | int] = []
-    for token in pointer.split("/")[1:]:
-        step: str | int = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(base, list):
-            step = len(base) if step == "-" else int(step)
-            base = base[step] if step < len(base) else None
-        else:
-            base = as_map(base).get(str(step))
-        path.append(step)
-    return tuple(path)

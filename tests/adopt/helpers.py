@@ -130,6 +130,8 @@ def named(patch: Any, old: Any) -> set[tuple[str, ...]]:
         return {path[:-1] if path[-1:] == ("$patch",) else path for path in leaves(patch)}
     found: set[tuple[str, ...]] = set()
     for operation in patch:
+        if operation["op"] == "test":
+            continue
         place = _pointed(operation["path"], old, operation.get("value"))
         found |= set(leaves(operation.get("value"), place))
         if place[-1] in _KEYS:  # one element of a list became another one

@@ -124,6 +124,39 @@ def test_a_custom_resource_is_patched_by_single_operations():
     assert entries[1]["target"] == {"group": "monitoring.coreos.com", "kind": "Prometheus", **where}
 
 
+LISTED_SECRET = OPERATED.replace("  scrapeClasses:", "  secrets: [etcd, istio.default]\n  scrapeClasses:")
+
+
+def test_a_patch_that_counts_elements_tests_first_that_they_are_the_ones_meant():
+    patch = files(adopted(LISTED_SECRET))["prometheus-main.patch.yaml"]
+    operations = tree_of(patch)
+    assert operations[0] == {"op": "test", "path": "/spec/secrets/1", "value": "istio.default"}
+    assert {"op": "remove", "path": "/spec/secrets/1"} in operations
+    assert "# These change nothing" in patch
+    assert [one["op"] for one in tree_of(files(adopted(OPERATED))["prometheus-main.patch.yaml"])].count("test") == 0
+
+
+def test_a_list_that_has_changed_since_fails_the_build(tmp_path):
+    changed = LISTED_SECRET.replace("[etcd, istio.default]", "[etcd, thanos]")
+    app = put_together(tmp_path, changed, [adopted(LISTED_SECRET)])
+    with pytest.raises(AssertionError, match="/spec/secrets/1"):
+        run("kubectl", "kustomize", str(app))
+
+
+def test_a_patch_tells_what_goes_stale_in_it():
+    workload, operated = files(adopted(both())), files(adopted(OPERATED))
+    assert "all of prometheus.yml as it was read" in workload["configmap-config.patch.yaml"]
+    assert "as it was read" not in workload["deployment-prometheus.patch.yaml"]
+    assert "added as a whole" in operated["prometheus-main.patch.yaml"]
+
+
+def test_a_container_that_is_named_for_the_order_alone_says_so():
+    patch = files(adopted(WORKLOAD))["deployment-prometheus.patch.yaml"]
+    comment, name = patch.split("containers:\n")[1].split("\n")[:2]
+    assert "keep its place" in comment
+    assert name.strip() == "- name: reloader"
+
+
 @pytest.mark.parametrize("text", [WORKLOAD, OPERATED], ids=["workload", "operator"])
 def test_a_component_beside_the_wrong_manifests_fails_instead_of_doing_nothing(text, tmp_path):
     app = put_together(tmp_path, text.replace("namespace: monitoring", "namespace: other"), [adopted(text)])
@@ -159,7 +192,7 @@ def test_an_old_api_version_whose_lists_kustomize_replaces_gets_single_operation
     patch = tree_of(
         files(adopted(WORKLOAD.replace("apps/v1", "extensions/v1beta1")))["deployment-prometheus.patch.yaml"]
     )
-    assert {operation["op"] for operation in patch} == {"add"}
+    assert {operation["op"] for operation in patch} == {"test", "add"}
     assert {"op": "add", "path": "/spec/template/spec/volumes/-"}.items() <= patch[-1].items()
 
 
