@@ -206,3 +206,9 @@ def test_leaves_a_pod_that_istio_injected_as_it_is(inject):
     truth = next(yaml.safe_load_all(TRUTH.read_text()))
     assert pod["metadata"] == truth["metadata"]
     assert pod["spec"] == truth["spec"]
+
+
+def test_a_template_is_to_be_rendered_into_this_command(inject):
+    found = inject("template.yaml", template="kind: Pod\nmetadata: {name: {{ .Release.Name }}}\n")
+    assert found.code == 2
+    assert "helm template CHART | sidecert inject -" in found.err

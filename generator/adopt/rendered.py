@@ -31,6 +31,11 @@ _CONFIGURATION = "prometheus.yml"
 # `enable_http2` (Prometheus CHANGELOG).
 _KEEPEQUAL_SINCE = (2, 41)
 _HTTP2_SINCE = (2, 35)
+#: Variants whose proxy isn't injected, and what they do instead.
+_WITHOUT_INJECTION: Mapping[str, str] = {
+    "manual": "which writes the proxy into the pod by hand",
+    "merged": "which needs no certificate",
+}
 #: Kinds that say something of the pod to the mesh.
 _MESH = ("Sidecar", "PeerAuthentication")
 
@@ -70,6 +75,15 @@ class Templates:
         self._layers: Sequence[Layer] = workspace.environment(environment).layers if environment else ()
         self._builder: Builder = Builder(workspace, (), by_shape=False)
         self._known: dict[str, Rendered] = {}
+
+    def notes(self) -> list[Problem]:
+        """Tell of an environment whose own Prometheus gets no certificate by injection: what is adopted does."""
+        variant = next((str(one.tree["variant"]) for one in reversed(self._layers) if "variant" in one.tree), "")
+        if variant not in _WITHOUT_INJECTION:
+            return []
+        place = Location(self._layers[-1].source)
+        message = f"this environment is of the variant `{variant}`, {_WITHOUT_INJECTION[variant]}"
+        return [Problem(message, place, hint="what adopt adds has Istio inject the proxy: check that it may")]
 
     def version_of(self, what: str) -> Version | None:
         """Give the ``version`` that the environment sets for ``istio`` or ``kubernetes``; None where it sets none."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from generator.cli.hints import hints_for, worded_for
 from generator.cli.manifests import files_argument, read_files, settings_of, version_options
 from generator.cli.options import Folders, complete_environment, project_options
 from generator.cli.report import count, say
@@ -69,18 +70,20 @@ def adopt(
     What is there stays: a Kustomize component patches only what is missing, a values file for a chart holds only the
     keys that change. FILE is as for doctor; give the configuration together with the workload.
     """
-    from generator.adopt import Manifests, Templates
+    from generator.adopt import Manifests
     from generator.tree import OutputFolder
 
     folders = Folders(**where)
-    templates = Templates(folders.workspace(), environment or "")
-    intake = read_files(files)
+    templates = _templates(folders, environment or "")
+    with hints_for("adopt"):
+        intake = read_files(files)
     settings = settings_of(
         istio or templates.version_of("istio"), kubernetes or templates.version_of("kubernetes"), chart
     )
     manifests = Manifests(intake.manifests, intake.values, settings)
-    found, names, left_out = _found(manifests, templates, intake, selected, name)
-    for problem in (*intake.unrendered, *left_out):
+    with hints_for("adopt"):
+        found, names, left_out = _found(manifests, templates, intake, selected, name)
+    for problem in (*templates.notes(), *worded_for("adopt", intake.unrendered), *left_out):
         say(_plain(f"note: {problem}"))
     output, shown = folders.output_folder()
     _refuse_own(manifests, [(one, f"adopt/{name}") for one, name in zip(found, names, strict=True)], output, shown)
@@ -93,6 +96,23 @@ def adopt(
     _tell(found, names, folder, quiet=quiet or check)
     if check:
         _print_check(folder, quiet=quiet)
+
+
+def _templates(folders: Folders, environment: str) -> Templates:
+    """Take the project's templates and an environment.
+
+    Raises:
+        InputError: there is no such environment.
+    """
+    from generator.adopt import Templates
+    from generator.errors import InputError
+
+    try:
+        return Templates(folders.workspace(), environment)
+    except InputError as error:
+        hint = "--env takes the values of a sidecert project: name its folder with -C, or leave --env out"
+        problems = [one if one.hint or not environment else one._replace(hint=hint) for one in error.problems]
+        raise InputError(problems) from error
 
 
 def _found(

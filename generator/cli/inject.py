@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from generator.cli.hints import hints_for, worded_for
 from generator.cli.manifests import ascii_json, files_argument, read_files, settings_of, version_options
 from generator.cli.report import say
 
@@ -94,7 +95,8 @@ def inject(
             mount_mtls_certs=mount_mtls_certs,
         )
 
-    intake = read_files(files)
+    with hints_for("inject"):
+        intake = read_files(files)
     settings = settings_of(istio, kubernetes, chart)
     made: dict[tuple[int, str], _Made] = {}  # what environments have in common is shown once
     for world in worlds(intake.manifests, intake.values):
@@ -102,7 +104,7 @@ def inject(
         for maker, view, namespace, name in _pods(setup):
             shown = _made(maker, view, namespace, name, mesh_of(setup, namespace))
             made.setdefault((id(view.document), name), shown)
-    notes = [*intake.unrendered, *intake.left_out]
+    notes = worded_for("inject", [*intake.unrendered, *intake.left_out])
     if not made:
         _refuse_nothing(files, notes)
     _print(list(made.values()), form)

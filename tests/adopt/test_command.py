@@ -80,6 +80,30 @@ def test_render_leaves_adoptions_alone(project):
     assert {name for name in written(project) if "adopt" in name} == before
 
 
+@pytest.mark.parametrize(
+    ("variant", "told"), [("manual", "by hand"), ("merged", "no certificate"), ("plain", ""), ("null", "")]
+)
+def test_an_environment_without_injection_is_told(project, capsys, variant, told):
+    (project / "overlays").mkdir()
+    (project / "overlays/_defaults.yaml").write_text("variant: merged\n")
+    (project / "overlays/one.yaml").write_text(f"variant: {variant}\n")
+    assert invoke("deploy.yaml", "--env", "one") == 0
+    error = capsys.readouterr().err
+    assert told in error
+    assert ("overlays/one.yaml: this environment" in error) == bool(told)
+
+
+def test_an_environment_without_a_project_is_told_where_projects_are_named(project):
+    with pytest.raises(InputError, match="name its folder with -C"):
+        invoke("deploy.yaml", "--env", "prod/eu-1")
+
+
+def test_a_template_is_to_be_rendered_into_the_command_that_was_called(project):
+    (project / "template.yaml").write_text("kind: StatefulSet\nmetadata: {name: {{ .Release.Name }}}\n")
+    with pytest.raises(InputError, match=r"helm template CHART \| sidecert adopt -"):
+        invoke("template.yaml")
+
+
 def test_an_environment_decides(project):
     (project / "overlays").mkdir()
     (project / "overlays/dev.yaml").write_text("istio: {revision: canary}\n")
