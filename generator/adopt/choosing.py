@@ -66,13 +66,8 @@ def _unknown(setup: Setup, text: str) -> Problem:
 
     known = sorted({min(_spellings(scraper), key=len) for scraper in setup.scrapers})
     close = get_close_matches(text, known, n=1)
-    hint = (
-        f"did you mean `{close[0]}`?"
-        if close
-        else f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}"
-        if known
-        else ""
-    )
+    listed = f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}" if known else ""
+    hint = f"did you mean `{close[0]}`?" if close else listed
     return Problem(
         f"no Prometheus is {text}", None, "--select", expected="KIND/NAME, as in statefulset/prometheus", hint=hint
     )

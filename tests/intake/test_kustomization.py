@@ -482,8 +482,18 @@ def test_what_is_not_built_here_is_told_with_the_command_that_builds_it(
     assert reason in problem.message
     assert problem.location
     assert problem.location[:2] == (f"{folder}/kustomization.yaml", line)
-    assert problem.hint == f"build it first: kubectl kustomize {folder} | sidecert doctor -"
+    command = "kubectl kustomize --enable-helm" if "helm" in text else "kubectl kustomize"
+    assert problem.hint == f"build it first: {command} {folder} | sidecert doctor -"
     assert not found.manifests
+
+
+def test_the_command_builds_what_was_given_not_the_part_that_cant_be_built(project: WriteTree):
+    component = "kind: Component\nreplacements: [{source: {kind: Service}, targets: []}]\n"
+    top = "resources: [../a.yaml]\ncomponents: [../part]\n"
+    folder = project({"a.yaml": SERVICE, "part/kustomization.yaml": component, "my app/kustomization.yaml": top})
+    (problem,) = read([f"{folder}/my app"], str).unrendered
+    assert str(problem.location).endswith("/part/kustomization.yaml:2:1")
+    assert problem.hint == f"build it first: kubectl kustomize '{folder}/my app' | sidecert doctor -"
 
 
 def test_a_kustomization_of_templates_has_to_be_rendered(project: WriteTree):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem, ValuePath
@@ -112,9 +113,19 @@ def build(kustomization: Kustomization) -> list[BuiltDocument]:
         InputError: a file can't be read.
         UnrenderedError: the kustomization uses what isn't built here, or kustomize would refuse it.
     """
-    items = _built(kustomization, [], ())
+    try:
+        items = _built(kustomization, [], ())
+    except UnrenderedError as error:
+        # A component, or a base, may be what can't be built; this is the one that the user builds.
+        hint = error.problem.hint or f"build it first: {_command(kustomization, error)} | sidecert doctor -"
+        raise UnrenderedError(error.problem._replace(hint=hint)) from error
     follow_names(items)
     return [item.document() for item in items]
+
+
+def _command(kustomization: Kustomization, error: UnrenderedError) -> str:
+    option = "--enable-helm " if "`helm" in error.problem.message else ""
+    return f"kubectl kustomize {option}{quote(kustomization.shown)}"
 
 
 def _built(kustomization: Kustomization, items: list[Item], above: tuple[str, ...]) -> list[Item]:
@@ -182,13 +193,8 @@ def _check_known(kustomization: Kustomization) -> None:
 
 
 def _unbuildable(kustomization: Kustomization, reason: str, path: ValuePath) -> UnrenderedError:
-    return UnrenderedError(
-        Problem(
-            f"this kustomization can't be built here: {reason}",
-            kustomization.document.locate(path),
-            hint=f"build it first: kubectl kustomize {kustomization.shown} | sidecert doctor -",
-        )
-    )
+    place = kustomization.document.locate(path)
+    return UnrenderedError(Problem(f"this kustomization can't be built here: {reason}", place))
 
 
 # --------------------------------------------------------------------------------------------------------------- files
