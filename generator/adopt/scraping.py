@@ -9,7 +9,7 @@ from generator.adopt.comments import moved, with_comments
 from generator.adopt.rendered import Part, Rendered, in_directory, renamed
 from generator.adopt.trees import outermost
 from generator.errors import InputError, ValuePath
-from generator.intake.document import Document, Text, as_list
+from generator.intake.document import Document, Text, as_list, as_map
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.configuration import configuration_file
 from generator.monitoring.edits import APPEND
@@ -17,8 +17,11 @@ from generator.monitoring.labels import matches_labels
 from generator.monitoring.mtls import classes_of_scraper, istio_classes, mtls_scrapes
 from generator.yaml import block
 from generator.yaml.editing import Change, edited
+from generator.yaml.lenient import load_text
 
 _JOBS = "scrape_configs"
+_INLINE = "inlineScrapeConfig"
+_CERTIFICATE = "/cert-chain.pem"
 _SELECTORS = ("serviceMonitorSelector", "podMonitorSelector", "probeSelector", "scrapeConfigSelector")
 
 
@@ -50,7 +53,7 @@ def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str)
     if there:
         return Scraping()
     if scraper.flavour == "operator":
-        return Scraping(apart=job, where=f"spec.inlineScrapeConfig of {scraper}, or the Secret that it reads jobs from")
+        return _inline(scraper, job)
     return _in_configuration(setup, scraper, job)
 
 
@@ -70,6 +73,27 @@ def _in_configuration(setup: Setup, scraper: Scraper, job: Part) -> Scraping:
             return Scraping((Edit(*config.outer, text),))
         return Scraping(apart=job, where=f"{_JOBS} in {outermost(config)}, which is written in a way that no edit fits")
     return Scraping(apart=job, where=f"{_JOBS} of what {scraper} reads as {file}, which is not among the files given")
+
+
+def _inline(scraper: Scraper, job: Part) -> Scraping:
+    """Add a job to the text of a VMAgent, whose operator puts it behind what it makes of the scrape objects."""
+    assert scraper.resource is not None  # noqa: S101  # what an operator reads has one
+    path, text = (*scraper.resource, _INLINE), scraper.of_resource(_INLINE) or ""
+    apart = Scraping(apart=job, where=f"spec.{_INLINE} of {scraper}, which is written in a way that no edit fits")
+    if not isinstance(text, str):
+        return apart
+    try:
+        listed: Any = (load_text(text, scraper.document.source)[0] or [None])[0] or []
+    except InputError:
+        return apart
+    if not isinstance(listed, list):
+        return apart
+    jobs = [as_map(one) for one in listed]
+    if any(str(as_map(one.get("tls_config")).get("cert_file", "")).endswith(_CERTIFICATE) for one in jobs):
+        return Scraping()
+    job = renamed(job, "job_name", free_name(str(job.tree["job_name"]), _names(jobs)))
+    new = with_element(text, scraper.document.source, (len(listed),), job) if listed else printed(job)
+    return Scraping((Edit(scraper.document, path, new),)) if new is not None else apart
 
 
 def with_element(text: str, source: str, path: ValuePath, job: Part, document: int = 0) -> str | None:

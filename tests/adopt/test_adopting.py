@@ -12,7 +12,7 @@ from generator.errors import InputError
 from generator.intake import documents_of
 from generator.monitoring.pattern import DEFAULT
 from generator.workspace import open_workspace
-from tests.adopt.helpers import adopted, adopted_all, errors, files, manifests_of, put_together, tree_of
+from tests.adopt.helpers import adopted, adopted_all, check_laws, errors, files, manifests_of, put_together, tree_of
 from tests.tools import run
 
 WORKLOAD = """\
@@ -316,6 +316,39 @@ def test_one_that_selects_nothing_at_all_keeps_the_configuration_that_it_is_give
     assert "scrapeClasses" in found.changed[0][1].tree["spec"]
     assert len(found.changed[0][1].tree["spec"]["scrapeClasses"]) == 1
     assert found.apart is not None
+
+
+VMAGENT = """\
+apiVersion: operator.victoriametrics.com/v1beta1
+kind: VMAgent
+metadata: {name: main, namespace: monitoring}
+spec:
+  selectAllByDefault: true
+"""
+INLINE = """\
+  inlineScrapeConfig: |
+    # ours
+    - job_name: istio-mtls   # taken
+      static_configs: [{targets: ['a:1']}]
+"""
+
+
+@pytest.mark.parametrize(("inline", "name"), [("", "istio-mtls"), (INLINE, "istio-mtls-2")], ids=["none", "some"])
+def test_a_vmagent_gets_the_job_behind_its_own(inline, name, tmp_path):
+    found = adopted(VMAGENT + inline)
+    [(_, new)] = found.changed
+    text = new.tree["spec"]["inlineScrapeConfig"]
+    assert tree_of(text)[-1]["job_name"] == name
+    assert text.startswith(tree_of(VMAGENT + inline)["spec"].get("inlineScrapeConfig", "#"))
+    assert found.apart is None
+    check_laws(tmp_path, VMAGENT + inline)
+
+
+@pytest.mark.parametrize("inline", ["'{{ .jobs }}'", "{a: b}", '"a: [b"'])
+def test_jobs_of_a_vmagent_that_cant_be_read_stay(inline):
+    found = adopted(f"{VMAGENT}  inlineScrapeConfig: {inline}\n")
+    assert found.apart is not None
+    assert "inlineScrapeConfig of VMAgent monitoring/main" in found.where
 
 
 def test_a_class_of_that_name_without_the_certificates_keeps_its_name():
