@@ -123,6 +123,8 @@ def _likeness(container: Mapping[str, Any]) -> int:
         return 0
     if image in _PRODUCTS:
         return 3
+    if image.endswith("-prometheus"):  # rebuilt: ose-prometheus, mirrored-prometheus-prometheus
+        return 2
     if any(flag in argument for argument in arguments for flag in _PROMETHEUS_FLAGS) and "prometheus" in " ".join(
         [image, name, *arguments]
     ):

@@ -26,6 +26,8 @@ from generator.monitoring.configuration import (
 )
 from generator.monitoring.directories import covering_mount, is_inside, relative
 from generator.monitoring.labels import same_namespace, selects
+from generator.monitoring.mesh_config import merges_metrics
+from generator.monitoring.owners import made_by_others
 from generator.monitoring.pod import Mount, PodView, is_workload, workload_pod
 from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
@@ -105,7 +107,7 @@ class Setup:
     @cached_property
     def scrapers(self) -> tuple[Scraper, ...]:
         """Every program that scrapes, in the order of the documents."""
-        found = [scraper for document in self.documents if (scraper := scraper_of(document))]
+        found = [scraper for document in self._own if (scraper := scraper_of(document))]
         for document in (*self.documents, *self.values):  # a HelmRelease holds values too
             found += scrapers_in_values(document, self.settings.chart)
             self.notes += notes_in_values(document)
@@ -152,8 +154,19 @@ class Setup:
 
     @cached_property
     def workloads(self) -> tuple[tuple[Document, PodView], ...]:
-        """Everything that makes pods, scrapers too, but for what operators and charts make."""
-        return tuple((document, workload_pod(document)) for document in self.documents if is_workload(document))
+        """Everything that makes pods, scrapers too, but for what operators, charts and other documents make."""
+        return tuple((document, workload_pod(document)) for document in self._own if is_workload(document))
+
+    @cached_property
+    def _own(self) -> tuple[Document, ...]:
+        """The documents but for those that others of them make: dumps hold Deployments, ReplicaSets and Pods."""
+        made = made_by_others(self.documents)
+        return tuple(document for document in self.documents if id(document) not in made)
+
+    @cached_property
+    def merges_metrics(self) -> bool:
+        """Whether the mesh merges metrics by default, as far as the documents say it."""
+        return merges_metrics((*self.documents, *self.values))
 
     # -------------------------------------------------------------------------------- what a scraper is run with
 
@@ -174,6 +187,7 @@ class Setup:
             kubernetes_version=settings.kubernetes[:2],  # type: ignore[arg-type]
             namespace_injection=enabled,
             namespace_revision=revision,
+            merge_metrics=self.merges_metrics,
         )
 
     def injection(self, scraper: Scraper) -> Injection:

@@ -207,3 +207,8 @@ def test_a_selector_of_another_kind_is_told_once():
         "  egress:\n  - hosts: [istio-system/istiod.istio-system.svc.cluster.local]\n"
     )
     assert ids(sidecar) == ["mesh-selector-misspelt"]
+
+
+def test_a_number_for_a_name_is_told_once():
+    text = "apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: 5}\nspec: {}\n"
+    assert [rule for rule in ids(text) if rule in {"wrong-type", "object-without-name"}] == ["wrong-type"]

@@ -95,6 +95,8 @@ def double_scrape(setup: Setup) -> Iterator[Found]:
         for one, other in (pair for more in _PODS for pair in _twice(mine, more)):
             if id(other.scrape) in told:
                 continue  # one finding for each job that is too much
+            if not (setup.merges_metrics or (one.fixed and other.fixed)):
+                continue  # prometheus.io/port is the pod's own
             told.add(id(other.scrape))
             what = _SAME[frozenset((one.port, other.port))]
             ports = one.port if one.port == other.port else f"{one.port} and {other.port}"

@@ -233,6 +233,8 @@ def object_without_name(setup: Setup) -> Iterator[Found]:
             continue
         metadata = document.get("metadata")
         stated = isinstance(metadata, dict) and "name" in metadata
+        if stated and document.get("metadata", "name") not in [None, ""]:
+            continue  # wrong-type tells of a number
         path: ValuePath = ("metadata", "name") if stated else ("metadata",)
         says = "metadata.name is empty" if stated else "metadata.name is missing"
         yield Found(document, path, says, Fix("give it a name"), None, str(document).rstrip("/"))

@@ -103,10 +103,20 @@ def legacy_secret(setup: Setup) -> Iterator[Found]:
             )
     for document, pod in setup.workloads:
         for legacy in legacy_secrets(setup, pod, document.namespace) if id(document) not in known else ():
-            if legacy.is_of(pod):
+            if legacy.is_of(pod) and not _is_only_proxys(pod, legacy):
                 fix = Fix("let the proxy write its certificate into a shared volume, or drop the volume if unused")
                 place = pod.where(*legacy.path, *legacy.inner)
                 yield Found(document, place, f"{_says(pod, legacy)}; {document} doesn't scrape", fix, "warning")
+
+
+def _is_only_proxys(pod: PodView, legacy: LegacySecret) -> bool:
+    """Whether nothing but an injected proxy mounts it: injection up to 1.4 brought both."""
+    mounting = [
+        pod.get(*path, "name")
+        for path, _ in pod.containers()
+        if any(mount.name == legacy.volume for mount in pod.mounts(path))
+    ]
+    return bool(mounting) and set(mounting) == {"istio-proxy"}
 
 
 def _is_read(setup: Setup, scraper: Scraper, legacy: LegacySecret) -> bool:

@@ -79,7 +79,7 @@ def https_to_merged(setup: Setup) -> Iterator[Found]:
             edits = (scrape.set("scheme", value="http"),) if scrape.scheme == "https" else ()
             fix = Fix("ask it over http", edits)
             yield found_at(scrape, _address_rule(scrape), says, fix, severity="error")
-        elif setup.settings.istio >= _MERGING_SINCE:
+        elif setup.settings.istio >= _MERGING_SINCE and setup.merges_metrics:
             says = f"{scrape} takes the port from prometheus.io/port, which is 15020 on pods whose metrics are merged"
             yield found_at(scrape, _address_rule(scrape), says, _leave_out(scrape))
 
