@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from generator.adopt import charts
-from generator.adopt.comments import worded
+from generator.adopt.comments import moved, worded
 from generator.adopt.mesh import mesh_parts
 from generator.adopt.refusals import no_longer_selected, refusals
 from generator.adopt.rendered import Part, Rendered, Templates
@@ -41,7 +41,7 @@ class Adopted(NamedTuple):
     ``scraper`` is as it was. ``changed`` pairs each document that changes with what it becomes, ``added`` are objects
     to add; ``comments`` are those of the document at the same place in ``changed``. ``apart`` is a job that the user
     has to put where ``where`` says. ``repaired`` tells of errors beside the pattern that were repaired, ``left`` of
-    those that weren't.
+    those that weren't. ``chart_known`` says whether the version of the chart that values are for was given.
     """
 
     scraper: Scraper
@@ -52,6 +52,7 @@ class Adopted(NamedTuple):
     where: str
     repaired: tuple[Finding, ...]
     left: tuple[Finding, ...]
+    chart_known: bool = True
 
     @property
     def is_nothing(self) -> bool:
@@ -182,8 +183,11 @@ class _Work:
         mesh = list(mesh_parts(self.setup, self.scraper, rendered)) if self.needs_mesh else []
         edits = [*self.scraping.edits]
         if mesh and charts.takes_objects(self.scraper):
-            for part in mesh:
-                edits += charts.object_edits(self.scraper, part)
+            made = [charts.object_edit(self.scraper, part, number) for number, part in enumerate(mesh)]
+            edits += [edit for edit, _ in made]
+            for place, part in zip([place for _, place in made], mesh, strict=True):
+                for path, comment in moved(part.comments, place).items():
+                    self.note(self.scraper.document, path, comment)
         else:
             self.added += mesh
         self.added += self.scraping.added
@@ -300,6 +304,7 @@ class _Work:
             found.where,
             tuple(self.repaired),
             tuple(self.errors()),
+            self.manifests.settings.chart is not None or charts.version_of(self.first) is not None,
         )
 
 

@@ -37,6 +37,11 @@ def values_of(scraper: Scraper) -> Values:
     )
 
 
+def version_of(scraper: Scraper) -> Version | None:
+    """Give the version of the chart that says in its document which it is; None where none does."""
+    return values_of(scraper).version if scraper.flavour in FLAVOURS else None
+
+
 def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str) -> Scraping:
     """Give what a chart's values lack to scrape over mTLS; nothing where a job or monitor does already.
 
@@ -123,9 +128,10 @@ def takes_objects(scraper: Scraper) -> bool:
     return scraper.flavour == STACK_FLAVOUR and not outermost(scraper.document).kind
 
 
-def object_edits(scraper: Scraper, part: Part) -> list[Edit]:
-    """Say how to have the chart install an object too."""
+def object_edit(scraper: Scraper, part: Part, number: int) -> tuple[Edit, ValuePath]:
+    """Say how to have the chart install an object too, after ``number`` others; give the edit, and its place."""
     values = values_of(scraper)
-    path, name = values.where(EXTRA_OBJECTS), str(part.tree["metadata"]["name"])
-    key = name if isinstance(values.get(EXTRA_OBJECTS), dict) else APPEND
-    return [Edit(values.document, (*path, key), part.tree)]
+    path, name, listed = values.where(EXTRA_OBJECTS), str(part.tree["metadata"]["name"]), values.get(EXTRA_OBJECTS)
+    if isinstance(listed, dict):
+        return Edit(values.document, (*path, name), part.tree), (*path, name)
+    return Edit(values.document, (*path, APPEND), part.tree), (*path, len(as_list(listed)) + number)

@@ -31,6 +31,7 @@ _USE_ABOVE = (
     "Name this folder in `components` of a kustomization.yaml whose `resources` name the folder that was read: there "
     "its objects have the names and namespaces that they have here."
 )
+_SINCE_28 = "The chart reads `scrapeConfigs` from version 28 on: for an older one, adopt with --chart-version."
 _GUARD = "This changes nothing: it fails where the object isn't there, which its patch would pass over."
 _WHOLE_TEXT = "This holds all of {} as it was read: adopt again whenever yours changes, or this takes the change back."
 _WHOLE = "What is added as a whole replaces what the object has there by then: adopt again whenever it changes."
@@ -137,19 +138,17 @@ class _Layout:
         mine = outermost(self.adopted.scraper.document)
         notes = [
             f"Give it to Helm after your own values: helm upgrade ... -f YOURS -f {VALUES}.",
-            "Lists hold what yours held, for Helm replaces lists: adopt again when yours change.",
+            "Lists and texts hold what yours held, for Helm replaces them: adopt again when yours change.",
         ]
         self.write_apart(notes)
         for (old, new), comments in zip(self.adopted.changed, self.adopted.comments, strict=True):
             if old is mine:
                 tree = difference(old.tree, new.tree)
-                if _has_job_map(tree):
-                    notes.append(
-                        "The chart reads `scrapeConfigs` from version 28 on: give --chart-version for another."
-                    )
+                if _has_job_map(tree) and not self.adopted.chart_known:
+                    notes.append(_SINCE_28)
                 self.write(VALUES, with_comments(block(tree, sort_keys=False) + "\n", comments), *notes)
         for part in self.adopted.added:
-            note = "The chart can't install this: apply it to the release's namespace."
+            note = "Apply this to the release's namespace: no values install it."
             name = f"{safe_name(part.tree['kind'])}.yaml"
             self.write(name, with_comments(block(part.tree, sort_keys=False) + "\n", part.comments), note)
         return self.files

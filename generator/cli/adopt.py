@@ -201,7 +201,9 @@ def _lines(adopted: Adopted, place: str, *, quiet: bool) -> Iterator[str]:
         for finding in adopted.repaired:
             yield f"  repaired: {finding.resource}: {finding.found} ({finding.rule.id})"
     if is_of_values(adopted) and adopted.added:
-        yield f"  to do: apply {', '.join(part.tree['kind'] for part in adopted.added)} in {place}; the chart can't"
+        for part in adopted.added:
+            file = f"{place}/{part.tree['kind'].lower()}.yaml"
+            yield f"  to do: kubectl apply -n NAMESPACE -f {file} (that of the release: no values install it)"
     if adopted.apart is not None and not adopted.is_nothing:
         yield f"  to do: the jobs in {place}/scrape-jobs.yaml belong into {adopted.where}"
     for finding in adopted.left:

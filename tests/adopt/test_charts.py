@@ -87,6 +87,16 @@ def test_the_stack_installs_the_sidecar_too():
     assert set(files(of_values(STACK))) == {"values.yaml"}
 
 
+@pytest.mark.parametrize("own", ["", "extraManifests: [{kind: A}]\n", "extraManifests: {a: {kind: A}}\n"])
+def test_the_sidecar_says_why_wherever_it_stands(own):
+    assert "# One host that speaks mTLS" in files(of_values(STACK + own))["values.yaml"]
+
+
+def test_the_charts_version_is_asked_for_where_nobody_said_it():
+    assert "--chart-version" in files(of_values(CHART))["values.yaml"]
+    assert "--chart-version" not in files(of_values(CHART, chart=(29, 1)))["values.yaml"]
+
+
 @pytest.mark.parametrize(("own", "kind"), [("[{kind: A}]", list), ("{a: {kind: A}}", dict)])
 def test_extra_manifests_keep_their_form(own, kind):
     ours = tree_of(files(of_values(f"{STACK}extraManifests: {own}\n"))["values.yaml"])["extraManifests"]
