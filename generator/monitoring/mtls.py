@@ -43,7 +43,7 @@ def own_tls(scrape: Scrape) -> Tls | None:
 
 def classes_of_scraper(setup: Setup, scraper: Scraper) -> list[Scrape]:
     """The scrape classes that a scraper's resource defines."""
-    return [one for one in setup.scrapes if one.kind == "scrape class" and one.scraper is scraper]
+    return [one for one in setup.scrapes_of(scraper) if one.kind == "scrape class"]
 
 
 def class_for(setup: Setup, scrape: Scrape, scraper: Scraper) -> Scrape | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
 from generator.monitoring.directories import is_inside, same_directory
 from generator.monitoring.edits import REMOVE, Edit
+from generator.monitoring.pod import Mount
 from generator.monitoring.scraper import Scraper
 from generator.monitoring.setup import Setup, Volume
 from generator.yaml import block
@@ -26,6 +27,8 @@ NOTHING_INTERCEPTED = {
 _REMOVED_VOLUMES = {"istio-certs", "istio-envoy"}
 _REMOVED_BEFORE = (1, 9)
 _LEGACY_PREFIX = "istio."
+# What the agent writes, as Citadel did (istio security/pkg/nodeagent/util/util.go).
+_FILES = {"root-cert.pem", "cert-chain.pem", "key.pem"}
 # Lists of secrets, each of which becomes a volume and a mount: the operator's, the prometheus chart's.
 _MAKE_VOLUME_AND_MOUNT = {"secrets", "extraSecretMounts"}
 
@@ -59,13 +62,9 @@ def legacy_volumes(scraper: Scraper) -> Iterator[tuple[ValuePath, str, str]]:
     Such a secret was named ``istio.<serviceaccount>``; nothing has made or renewed one since Istio 1.6.
     """
     for path, volume in scraper.pod.volumes():
-        sources = [volume, *_projected(volume)]
-        for source in sources:
-            secret = source.get("secret")
-            name = (secret.get("secretName") or secret.get("name")) if isinstance(secret, Mapping) else None
-            if isinstance(name, str) and is_legacy_secret(name):
-                yield path, str(volume.get("name") or ""), name
-                break
+        found = [name for name in map(_secret_of, (volume, *_sources(volume))) if is_legacy_secret(name)]
+        if found:
+            yield path, str(volume.get("name") or ""), found[0]
 
 
 def is_legacy_secret(name: str) -> bool:
@@ -73,10 +72,17 @@ def is_legacy_secret(name: str) -> bool:
     return name.startswith(_LEGACY_PREFIX) and len(name) > len(_LEGACY_PREFIX)
 
 
-def _projected(volume: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _sources(volume: Mapping[str, Any]) -> list[Any]:
     projected = volume.get("projected")
     sources = projected.get("sources") if isinstance(projected, Mapping) else None
-    return [source for source in sources if isinstance(source, Mapping)] if isinstance(sources, list) else []
+    return sources if isinstance(sources, list) else []
+
+
+def _secret_of(source: object) -> str:
+    """The secret that a volume, or a source of a projected one, is made of; "" for none."""
+    secret = source.get("secret") if isinstance(source, Mapping) else None
+    name = (secret.get("secretName") or secret.get("name")) if isinstance(secret, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def pattern_edits(setup: Setup, scraper: Scraper, pattern: Pattern = DEFAULT) -> tuple[Edit, ...]:
@@ -179,6 +185,8 @@ class _Work:
             found = inner.get("proxyMetadata", key)
             if found is None or (key == "OUTPUT_CERTS" and found != value):
                 yield Edit(inner, ("proxyMetadata", key), value)
+        if "OUTPUT_CERTS" in inner.tree:  # it is known under proxyMetadata alone
+            yield Edit(inner, ("OUTPUT_CERTS",), REMOVE)
 
     def mount_annotation_edits(self, volume: str) -> Iterator[Edit]:
         """Have the volume mounted in the proxy, where the agent writes."""
@@ -237,12 +245,46 @@ class _Work:
                     yield volume
 
     def legacy(self) -> list[tuple[ValuePath, str]]:
-        """The path in the pod, and the name, of volumes that hold a secret of old, but for what a list makes."""
-        listed = {secret.volume for secret in self.listed_secrets()}
+        """The path in the pod, and the name, of volumes that hold a secret of old and nothing else.
+
+        What a list makes isn't among them.
+        """
+        listed = {secret.volume for secret in self.listed_secrets()} | self.mixed().keys()
         return [(path, name) for path, name, _ in legacy_volumes(self.scraper) if name not in listed]
+
+    def mixed(self) -> dict[str, list[ValuePath]]:
+        """The volumes that hold a secret of old beside other sources, which stay; the paths of that source."""
+        found = {}
+        for path, volume in self.pod.volumes():
+            sources = _sources(volume)
+            old = [index for index, source in enumerate(sources) if is_legacy_secret(_secret_of(source))]
+            if old and len(old) < len(sources):
+                found[str(volume.get("name") or "")] = [(*path, "projected", "sources", index) for index in old]
+        return found
+
+    def mixed_directories(self) -> list[str]:
+        """Where the scraper's container has those volumes."""
+        mixed = self.mixed()
+        return [mount.directory for mount in self.pod.mounts(self.scraper.container) if mount.name in mixed]
+
+    def moved_files(self, name: str, mounts: list[Edit]) -> Iterator[Edit]:
+        """Have jobs that looked for the certificates in such a volume look where they are now."""
+        left = self.mixed_directories()
+        there = [mount.directory for mount in self.pod.mounts(self.scraper.container) if mount.name == name]
+        made = [str(edit.value["mountPath"]) for edit in mounts if isinstance(edit.value, dict)]
+        for scrape in self.setup.scrapes_of(self.scraper) if left else ():
+            tls, spelling = scrape.tls, scrape.spelling
+            for use, file in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key)) if tls else ():
+                inside = posixpath.basename(file) in _FILES and any(is_inside(file, one) for one in left)
+                if inside and scrape.has_istio_names:
+                    new = posixpath.join((there or made)[0], posixpath.basename(file))
+                    yield Edit(scrape.document, scrape.where(spelling.tls, getattr(spelling, use)), new)
 
     def further_edits(self, name: str) -> Iterator[Edit]:
         """Put the shared volume in place of all further volumes that hold a secret of old."""
+        for paths in self.mixed().values():
+            for path in reversed(paths):
+                yield self.pod.set(path, REMOVE)
         others = [(path, other) for path, other in self.legacy() if other != name]
         names = {other for _, other in others}
         for container, _ in self.pod.containers():
@@ -285,7 +327,9 @@ class _Work:
             yield from self.retyped(volume)
         elif not volume.in_memory:
             yield self.pod.set((*volume.path, "emptyDir", "medium"), "Memory")
-        yield from self.mount_edits(name, list(dict.fromkeys(place for secret in removed for place in secret.mounted)))
+        mounts = list(self.mount_edits(name, list(dict.fromkeys(place for one in removed for place in one.mounted))))
+        yield from mounts
+        yield from self.moved_files(name, mounts)
 
     def retyped(self, volume: Volume) -> Iterator[Edit]:
         """Turn a volume of another source into an emptyDir in memory."""
@@ -305,10 +349,35 @@ class _Work:
                     yield self.pod.set((*mount.path, key), REMOVE)
         if kept:
             return
-        taken = [mount.directory for mount in self.pod.mounts(self.scraper.container) if mount.name not in former]
-        wanted = [one for one in self.wanted_directories() if not any(same_directory(one, other) for other in taken)]
-        for directory in former or wanted or [self.pattern.mount_path]:
+        wanted = [posixpath.normpath(one) for one in former or self.wanted_directories()]
+        taken = {posixpath.normpath(mount.directory): mount for mount in self.pod.mounts(self.scraper.container)}
+        if not former:
+            stale = [taken[one] for one in wanted if one in taken and self.stays_empty(taken[one])]
+            for mount in stale:
+                yield self.pod.set((*mount.path, "name"), name)
+            # Within a volume that keeps other sources no directory could be made to mount on.
+            kept_by_others = self.mixed_directories()
+            wanted = [
+                one for one in wanted if one not in taken and not any(is_inside(one, other) for other in kept_by_others)
+            ]
+            if stale and not wanted:
+                return
+        for directory in wanted or [self.free_directory(taken)]:
             yield self.scraper.mount_edit({"name": name, "mountPath": directory, "readOnly": True})
+
+    def stays_empty(self, mount: Mount) -> bool:
+        """Whether nothing but the scraper's container has the volume of a mount, so that nobody fills it."""
+        volume = self.volumes.get(mount.name)
+        others = (path for path, _ in self.pod.containers() if path != self.scraper.container)
+        shared = any(one.name == mount.name for path in others for one in self.pod.mounts(path))
+        return volume is not None and volume.is_empty_dir and not shared
+
+    def free_directory(self, taken: Container[str]) -> str:
+        """Give the pattern's directory in the scraper's container, or the like where that is something else's."""
+        wanted = posixpath.normpath(self.pattern.mount_path)
+        while wanted in taken:
+            wanted += "-istio"
+        return wanted
 
     def container_edits(self) -> Iterator[Edit]:
         """Add what is laid over the injected containers."""

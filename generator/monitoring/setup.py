@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, wraps
+from typing import Any, NamedTuple, TypeVar, cast
 
 from generator.errors import Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
@@ -87,6 +87,22 @@ class Writer(NamedTuple):
     injected: bool
 
 
+_Result = TypeVar("_Result")
+
+
+def _once(make: Callable[[Setup, Scraper], _Result]) -> Callable[[Setup, Scraper], _Result]:
+    """Have a method work out what it says of a scraper once: rules ask often. Nobody may change what it gives."""
+
+    @wraps(make)
+    def kept(self: Setup, scraper: Scraper) -> _Result:
+        key = make.__name__, scraper
+        if key not in self._kept:
+            self._kept[key] = make(self, scraper)
+        return cast("_Result", self._kept[key])
+
+    return kept
+
+
 class Setup:
     """Documents, and what is found in them. Built by `assemble`."""
 
@@ -97,10 +113,8 @@ class Setup:
         self.values = tuple(values)
         self.settings = settings
         self.notes: list[Problem] = []
-        self._injections: dict[int, Injection] = {}
-        self._configurations: dict[int, list[Document]] = {}
-        self._pods: dict[int, Mapping[str, Any]] = {}
-        self._writers: dict[int, Writer | None] = {}
+        self._selected: dict[int, list[Scraper]] = {}
+        self._kept: dict[tuple[str, Scraper], Any] = {}
 
     # ------------------------------------------------------------------------------------------ what there is
 
@@ -190,12 +204,10 @@ class Setup:
             merge_metrics=self.merges_metrics,
         )
 
+    @_once
     def injection(self, scraper: Scraper) -> Injection:
-        """Give what Istio's webhook makes of a scraper's pod; worked out once."""
-        key = id(scraper)
-        if key not in self._injections:
-            self._injections[key] = inject(scraper.pod.tree, scraper.namespace, self.mesh_of(scraper.namespace))
-        return self._injections[key]
+        """Give what Istio's webhook makes of a scraper's pod."""
+        return inject(scraper.pod.tree, scraper.namespace, self.mesh_of(scraper.namespace))
 
     def wants_injection(self, scraper: Scraper) -> bool:
         """Whether the pod says something that only an injected proxy understands."""
@@ -204,6 +216,7 @@ class Setup:
             "sidecar.istio.io/userVolumeMount" in annotations
         )
 
+    @_once
     def volumes(self, scraper: Scraper) -> dict[str, Volume]:
         """The pod's volumes after injection, by name."""
         found: dict[str, Volume] = {}
@@ -215,25 +228,18 @@ class Setup:
                 found.setdefault(name, Volume(stated.get(name), name, tree))
         return found
 
+    @_once
     def pod_after(self, scraper: Scraper) -> Mapping[str, Any]:
-        """The pod as it runs. One that may be injected, and asks for it, is taken to be. Worked out once."""
-        key = id(scraper)
-        if key not in self._pods:
-            injection = self.injection(scraper)
-            if not injection.injected and not injection.certain and self.wants_injection(scraper):
-                mesh = self.mesh_of(scraper.namespace)._replace(namespace_injection=True)
-                injection = inject(scraper.pod.tree, scraper.namespace, mesh)
-            self._pods[key] = injection.pod
-        return self._pods[key]
+        """The pod as it runs. One that may be injected, and asks for it, is taken to be."""
+        injection = self.injection(scraper)
+        if not injection.injected and not injection.certain and self.wants_injection(scraper):
+            mesh = self.mesh_of(scraper.namespace)._replace(namespace_injection=True)
+            injection = inject(scraper.pod.tree, scraper.namespace, mesh)
+        return injection.pod
 
+    @_once
     def writer(self, scraper: Scraper) -> Writer | None:
-        """Give the proxy that writes certificates into the pod; None where nothing does. Worked out once."""
-        key = id(scraper)
-        if key not in self._writers:
-            self._writers[key] = self._writer(scraper)
-        return self._writers[key]
-
-    def _writer(self, scraper: Scraper) -> Writer | None:
+        """Give the proxy that writes certificates into the pod; None where nothing does."""
         from generator.injection import output_certs, proxy_container
 
         proxy = proxy_container(self.pod_after(scraper))
@@ -258,6 +264,7 @@ class Setup:
             injected=not by_hand,
         )
 
+    @_once
     def read_directories(self, scraper: Scraper) -> list[str]:
         """Where the scraper's container finds what the proxy writes, sorted; empty where it doesn't."""
         writer = self.writer(scraper)
@@ -283,13 +290,11 @@ class Setup:
 
     # -------------------------------------------------------------------------------- what a scraper is given
 
+    @_once
     def configurations(self, scraper: Scraper) -> list[Document]:
-        """The prometheus.yml of a workload, where its ConfigMap or Secret is among the documents; worked out once."""
-        if id(scraper) not in self._configurations:
-            self._configurations[id(scraper)] = self._configured(scraper) if scraper.flavour == "workload" else []
-        return self._configurations[id(scraper)]
-
-    def _configured(self, scraper: Scraper) -> list[Document]:
+        """The prometheus.yml of a workload, where its ConfigMap or Secret is among the documents."""
+        if scraper.flavour != "workload":
+            return []
         wanted = posixpath.basename(configuration_file(scraper)) or "prometheus.yml"
         found: list[Document] = []
         for kind, name in mounted_sources(scraper):
@@ -315,17 +320,24 @@ class Setup:
 
     def scrapes_of(self, scraper: Scraper) -> list[Scrape]:
         """The jobs and scrape classes that are a scraper's, and the monitors that it may select."""
-        return [
-            scrape
-            for scrape in self.scrapes
-            if scrape.scraper is scraper or (scrape.kind in MONITORS and scraper in self.selected_by(scrape))
-        ]
+        return self._taken.get(scraper, [])
+
+    @cached_property
+    def _taken(self) -> dict[Scraper, list[Scrape]]:
+        found: dict[Scraper, list[Scrape]] = {}
+        for scrape in self.scrapes:
+            for scraper in self.selected_by(scrape):
+                found.setdefault(scraper, []).append(scrape)
+        return found
 
     def selected_by(self, scrape: Scrape) -> list[Scraper]:
         """The scrapers that take up a monitor: their selectors fit its labels, as far as namespaces are known."""
         if scrape.scraper is not None:
             return [scrape.scraper]
-        return [scraper for scraper in self.scrapers if selects(scraper, scrape.document)]
+        key = id(scrape.document)  # its endpoints share it, and it lives as long as the setup
+        if key not in self._selected:
+            self._selected[key] = [scraper for scraper in self.scrapers if selects(scraper, scrape.document)]
+        return self._selected[key]
 
 
 def assemble(documents: Sequence[Document], values: Sequence[Document] = (), settings: Settings = Settings()) -> Setup:  # noqa: B008  # it is immutable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -88,10 +89,9 @@ def _split(documents: Sequence[Document], depth: int) -> list[list[Document]]:
         for name, listed in children.items()
     }
     names = {name: _identities(listed) for name, listed in children.items()}
+    holders = Counter(identity for found in names.values() for identity in found)  # pairs of files would be too many
     apart = [
-        name
-        for name in children
-        if len(inner[name]) > 1 or any(names[name] & names[other] for other in children if other != name)
+        name for name in children if len(inner[name]) > 1 or any(holders[identity] > 1 for identity in names[name])
     ]
     common = [document for name in children if name not in apart for document in children[name]]
     return [[*common, *one] for name in apart for one in inner[name]] or ([common] if common else [])

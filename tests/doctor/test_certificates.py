@@ -213,6 +213,28 @@ def test_root_and_the_proxys_own_user_can_read_the_key(user):
 UNWRITTEN = but(PLAIN, (ANNOTATIONS, ""))
 
 
+def test_a_variable_that_stands_beside_the_metadata_is_none():
+    text = PLAIN.replace("          proxyMetadata:\n", "").replace("            OUTPUT_CERTS", "          OUTPUT_CERTS")
+    assert text.count("OUTPUT_CERTS") == 1
+    text = text.replace("name: istio-workload-certs", "name: istio-certs").replace(
+        "istio-workload-certs", "istio-certs"
+    )
+    finding = only(text, "nothing-writes-certificates")
+    assert finding.severity == "error"
+    assert "OUTPUT_CERTS stands beside proxyMetadata" in finding.found
+    assert "nothing-writes-certificates" not in ids(repaired(text, finding))
+    listed = text.replace("          OUTPUT_CERTS:", "          proxyMetadata:\n          - OUTPUT_CERTS:")
+    assert ids(listed) == ["refused-by-the-webhook"]
+
+
+def test_the_volume_that_the_proxy_fills_takes_the_place_of_one_that_stays_empty():
+    text = but(PLAIN, (READER, READER.replace("istio-workload-certs", "empty")))
+    text = configured(but(text, ("      volumes:\n", "      volumes:\n      - name: empty\n        emptyDir: {}\n")))
+    result = repaired(text, only(text, "nobody-reads-certificates"))
+    assert result.count("mountPath: /etc/prom-certs\n") == 1
+    assert ids(result) == []
+
+
 def test_a_volume_that_nobody_fills_is_told_without_any_job_at_hand():
     finding = only(UNWRITTEN, "nothing-writes-certificates")
     assert finding.path[-2:] == ("volumeMounts", 1)

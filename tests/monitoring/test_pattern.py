@@ -196,3 +196,28 @@ def test_further_secrets_of_old_give_way_to_the_one_volume():
         ("more", "/etc/istio-certs"),
         ("more", "/etc/more"),
     ]
+
+
+def _with_certificates_at_the_patterns_place(source: str) -> str:
+    return WORKLOAD.replace(
+        "        image: prom/prometheus:v3.1.0\n",
+        "        image: prom/prometheus:v3.1.0\n        volumeMounts:\n"
+        "        - {name: other, mountPath: /etc/prom-certs/}\n"
+        f"      volumes:\n      - {{name: other, {source}}}\n",
+    )
+
+
+def test_a_directory_that_has_something_else_is_not_mounted_twice():
+    pod = pod_of(with_pattern(_with_certificates_at_the_patterns_place("secret: {secretName: corporate}")))
+    assert pod["spec"]["containers"][1]["volumeMounts"] == [
+        {"name": "other", "mountPath": "/etc/prom-certs/"},
+        {"name": "istio-workload-certs", "mountPath": "/etc/prom-certs-istio", "readOnly": True},
+    ]
+
+
+def test_a_variable_beside_the_metadata_is_moved_into_it():
+    text = WORKLOAD.replace(
+        "      labels:", "      annotations:\n        proxy.istio.io/config: 'OUTPUT_CERTS: /certs'\n      labels:", 1
+    )
+    config = load(pod_of(with_pattern(text))["metadata"]["annotations"][CONFIG], "x")
+    assert config == {"holdApplicationUntilProxyStarts": True, "proxyMetadata": {"OUTPUT_CERTS": DEFAULT.directory}}

@@ -110,10 +110,16 @@ def _unwritten(setup: Setup, scraper: Scraper, file: NamedFile | None, mount: Mo
     mounted = any(one.get("name") == volume.name for one in proxy.get("volumeMounts") or [])
     if mounted and set_elsewhere(setup, "OUTPUT_CERTS"):
         return
+    injection = setup.injection(scraper)
+    astray = "OUTPUTCERTS" in str(injection.config).replace("_", "")  # the names of settings have lost theirs
+    if astray and injection.refused:
+        return  # which another rule tells
     why = f"no proxy has OUTPUT_CERTS{'; the mesh may set it for all' if mounted else ''}"
+    if astray:
+        why = "OUTPUT_CERTS stands beside proxyMetadata, where no proxy takes it for a variable"
     path = next((one.path for one in scraper.pod.mounts(scraper.container) if one.name == mount.name), mount.path)
     found = f"the volume {volume.name}, mounted at {mount.directory}, starts empty, and {why}"
-    severity = "warning" if mounted else "error"
+    severity = "warning" if mounted and not astray else "error"
     yield Found(scraper.document, existing(scraper.document, scraper.pod.where(*path)), found, fix, severity)  # type: ignore[arg-type]
 
 
