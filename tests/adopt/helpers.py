@@ -127,7 +127,7 @@ def differing(old: Any, new: Any) -> set[tuple[str, ...]]:
 def named(patch: Any, old: Any) -> set[tuple[str, ...]]:
     """The paths that a patch speaks of: of a strategic merge its leaves, of JSON 6902 all below its operations."""
     if isinstance(patch, dict):
-        return {path[:-1] if path[-1:] == ("$patch",) else path for path in leaves(patch)}
+        return {_whole_list(path[:-1] if path[-1:] == ("$patch",) else path) for path in leaves(patch)}
     found: set[tuple[str, ...]] = set()
     for operation in patch:
         if operation["op"] == "test":
@@ -139,6 +139,11 @@ def named(patch: Any, old: Any) -> set[tuple[str, ...]]:
         elif operation["op"] == "remove" and "=" in place[-1]:
             found.add(place[:-1])
     return found
+
+
+def _whole_list(path: tuple[str, ...]) -> tuple[str, ...]:
+    """A list whose elements have no names is replaced."""
+    return next((path[:index] for index, step in enumerate(path) if step.isdecimal()), path)
 
 
 def _pointed(pointer: str, tree: Any, value: Any) -> tuple[str, ...]:

@@ -196,6 +196,56 @@ def test_an_old_api_version_whose_lists_kustomize_replaces_gets_single_operation
     assert {"op": "add", "path": "/spec/template/spec/volumes/-"}.items() <= patch[-1].items()
 
 
+MIXED = """\
+      - name: all
+        projected:
+          sources:
+          - secret: {name: etcd}
+          - secret: {name: istio.prometheus}
+"""
+MIXED_WORKLOAD = (
+    WORKLOAD.replace("      volumes:\n", "        - {name: all, mountPath: /tls}\n      volumes:\n") + MIXED
+)
+MIXED_JOBS = (
+    CONFIGURATION
+    + """\
+      - job_name: mesh
+        scheme: https
+        tls_config:
+          ca_file: /tls/root-cert.pem
+          cert_file: /tls/cert-chain.pem
+          key_file: /tls/key.pem
+          insecure_skip_verify: true
+      - job_name: etcd
+        scheme: https
+        tls_config: {ca_file: /tls/etcd-ca.pem}
+"""
+)
+
+
+def test_a_volume_of_several_secrets_loses_the_one_of_old_alone(tmp_path):
+    text = both(MIXED_JOBS, MIXED_WORKLOAD)
+    found = adopted(text)
+    [workload] = [new.tree for old, new in found.changed if old.kind == "Deployment"]
+    volumes = {one["name"]: one for one in workload["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["all"]["projected"] == {"sources": [{"secret": {"name": "etcd"}}]}
+    assert volumes["istio-workload-certs"]["emptyDir"] == {"medium": "Memory"}
+    [config] = [new for old, new in found.changed if old.kind == "ConfigMap"]
+    mesh, etcd = tree_of(config.tree["data"]["prometheus.yml"])["scrape_configs"][-2:]
+    assert mesh["tls_config"]["key_file"] == "/etc/prom-certs/key.pem"
+    assert etcd["tls_config"] == {"ca_file": "/tls/etcd-ca.pem"}
+    check_laws(tmp_path, text)
+
+
+def test_no_volume_is_mounted_within_one_that_keeps_other_secrets(tmp_path):
+    inner = MIXED_JOBS.replace("/tls/root", "/tls/istio/root").replace("/tls/cert-", "/tls/istio/cert-")
+    text = both(inner.replace("/tls/key", "/tls/istio/key"), MIXED_WORKLOAD)
+    [workload] = [new.tree for old, new in adopted(text).changed if old.kind == "Deployment"]
+    mounts = {one["mountPath"] for one in workload["spec"]["template"]["spec"]["containers"][1]["volumeMounts"]}
+    assert mounts == {"/etc/prometheus", "/tls", "/etc/prom-certs"}
+    check_laws(tmp_path, text)
+
+
 def test_a_directory_that_the_proxy_writes_to_already_stays():
     text = WORKLOAD.replace(
         "      labels:\n        app: prometheus\n    spec",
