@@ -9,7 +9,7 @@ from generator.adopt.rendered import Part, Rendered, in_directory, renamed
 from generator.adopt.scraping import Scraping, class_edit, free_name, printed, with_element
 from generator.adopt.trees import outermost
 from generator.errors import ValuePath
-from generator.intake.document import as_list, as_map
+from generator.intake.document import Document, as_list, as_map
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.chart_jobs import default_job, reads_job_map, templated
 from generator.monitoring.chart_values import STACK, Values, values_in
@@ -29,12 +29,18 @@ _CLASSES_SINCE = (61, 3)
 
 def values_of(scraper: Scraper) -> Values:
     """Give the chart's values that a scraper is made of."""
-    root = scraper.pod.where()
+    root, place = scraper.pod.where(), _place(scraper.document)
     return next(
         one
-        for one in values_in(scraper.document)
+        # What installs the chart says which it is, and its version; the values alone may not tell.
+        for one in values_in(outermost(scraper.document))
+        if _place(one.document) == place
         if root == (one.where(*SPEC) if one.chart == STACK else one.where("server"))
     )
+
+
+def _place(document: Document) -> tuple[object, ...]:
+    return (document.outer[1] if document.outer else None, document.index, document.path)
 
 
 def version_of(scraper: Scraper) -> Version | None:

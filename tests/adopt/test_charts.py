@@ -10,7 +10,17 @@ from generator.adopt import Adopted
 from generator.intake import documents_of
 from generator.values import merge_layers, read_layer
 from generator.yaml import block
-from tests.adopt.helpers import adopted, adopted_all, errors, files, leaves, manifests_of, of_values, tree_of
+from tests.adopt.helpers import (
+    adopted,
+    adopted_all,
+    check_laws,
+    errors,
+    files,
+    leaves,
+    manifests_of,
+    of_values,
+    tree_of,
+)
 
 CORPUS = Path(__file__).parents[3] / "shared/corpus"
 PUBLIC = sorted([*CORPUS.glob("helm-values/*.yaml"), *CORPUS.glob("sds/*values.yaml")])
@@ -185,3 +195,31 @@ spec:
     assert operation["path"] == "/spec/source/helm/values"
     assert operation["value"].startswith(values)
     assert "istio-workload-certs" in operation["value"]
+
+
+APPLICATION = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: prom, namespace: argocd}
+spec:
+  destination: {namespace: monitoring}
+  source:
+    repoURL: https://prometheus-community.github.io/helm-charts
+    chart: prometheus
+    targetRevision: VERSION
+    helm:
+      values: |
+        # ours
+        server:
+          retention: 30d   # keep
+"""
+
+
+@pytest.mark.parametrize(("version", "key"), [("27.5.0", "extraScrapeConfigs"), ("29.1.0", "scrapeConfigs")])
+def test_what_installs_a_chart_says_which_it_is_and_its_version(version, key, tmp_path):
+    text = APPLICATION.replace("VERSION", version)
+    [(_, new)] = adopted(text).changed
+    values = new.tree["spec"]["source"]["helm"]["values"]
+    assert values.startswith("# ours\nserver:\n  retention: 30d   # keep\n")
+    assert "istio-mtls" in str(tree_of(values)[key])
+    check_laws(tmp_path, text)
