@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from generator.doctor.unread import has_unreadable_configuration, unread
 from generator.errors import Problem
 from generator.monitoring import Setup
 from generator.monitoring.configuration import configuration_file
@@ -13,6 +14,7 @@ from generator.monitoring.scrape import MONITORS
 
 def unjudged(setup: Setup) -> Iterator[Problem]:
     """Tell what rules had to leave open."""
+    yield from unread(setup)
     yield from _jobs_without_workload(setup)
     if not any(scraper.resource is not None for scraper in setup.scrapers):
         yield from _monitors_without_prometheus(setup)
@@ -55,7 +57,8 @@ def _monitors_without_prometheus(setup: Setup) -> Iterator[Problem]:
 
 def _missing_configurations(setup: Setup) -> Iterator[Problem]:
     for scraper in setup.scrapers:
-        if scraper.flavour == "workload" and scraper.product and not setup.configurations(scraper):
+        missing = scraper.flavour == "workload" and scraper.product and not setup.configurations(scraper)
+        if missing and not has_unreadable_configuration(setup, scraper):
             yield Problem(
                 f"the configuration of {scraper} is not here, so its jobs can't be judged",
                 scraper.document.locate(),

@@ -39,7 +39,10 @@ def installed_by(document: Document) -> Iterator[Installed]:
             yield from _of_argo(document, ("spec",))
         case "ApplicationSet", "argoproj.io":
             yield from _of_argo(document, ("spec", "template", "spec"))
-        case "HelmChart", "helm.cattle.io":
+        case (
+            ("HelmChart" | "HelmChartConfig"),
+            "helm.cattle.io",
+        ):  # laid over a HelmChart's values
             yield from _of_k3s(document)
 
 
@@ -92,7 +95,8 @@ def _of_k3s(document: Document) -> Iterator[Installed]:
         _text(document, "spec", "repo") or _text(document, "spec", "chart"),
         _chart_version(document.get("spec", "version")),
         document.name,
-        _text(document, "spec", "targetNamespace") or document.namespace,
+        # Which namespace the chart goes to, the HelmChart says.
+        "" if document.kind == "HelmChartConfig" else _text(document, "spec", "targetNamespace") or document.namespace,
     )
 
 

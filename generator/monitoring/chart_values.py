@@ -15,7 +15,7 @@ STACK: Final = "kube-prometheus-stack"
 PROMETHEUS: Final = "prometheus"
 
 # Charts by the names they are installed under; the stack had another name until it moved to prometheus-community.
-_NAMES = {STACK: STACK, "prometheus-operator": STACK, PROMETHEUS: PROMETHEUS}
+_NAMES = {STACK: STACK, "prometheus-operator": STACK, "rancher-monitoring": STACK, PROMETHEUS: PROMETHEUS}
 # Keys of other charts that share keys with these two.
 _OTHER_CHARTS = {"vmsingle", "vmcluster", "vmagent", "victoria-metrics-operator", "operator", "clusterMetrics"}
 _STACK_KEYS = {

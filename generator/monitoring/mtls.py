@@ -41,14 +41,9 @@ def own_tls(scrape: Scrape) -> Tls | None:
     return found
 
 
-def classes_of_scraper(setup: Setup, scraper: Scraper) -> list[Scrape]:
-    """The scrape classes that a scraper's resource defines."""
-    return [one for one in setup.scrapes_of(scraper) if one.kind == "scrape class"]
-
-
 def class_for(setup: Setup, scrape: Scrape, scraper: Scraper) -> Scrape | None:
     """The scrape class that applies to a monitor: the one that it names, else the default one."""
-    classes = classes_of_scraper(setup, scraper)
+    classes = setup.classes(scraper)
     if scrape.scrape_class:
         return next((one for one in classes if one.name == scrape.scrape_class), None)
     return next((one for one in classes if one.tree.get("default") is True), None)

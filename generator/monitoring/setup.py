@@ -156,14 +156,25 @@ class Setup:
         ranked = [one for kind in dict.fromkeys(kinds) for one in self._by_kind.get(kind, ())]
         if len(kinds) > 1:
             ranked.sort(key=lambda one: one[0])
-        return [document for _, document in ranked if group is None or document.group == group]
+        return [document for _, found, document in ranked if group is None or found == group]
 
     @cached_property
-    def _by_kind(self) -> dict[str, list[tuple[int, Document]]]:
-        """The objects by kind, each with its rank: rules ask often, and dumps of clusters are large."""
-        found: dict[str, list[tuple[int, Document]]] = {}
+    def _by_kind(self) -> dict[str, list[tuple[int, str, Document]]]:
+        """The objects by kind, each with its rank and group: rules ask often, and dumps of clusters are large."""
+        found: dict[str, list[tuple[int, str, Document]]] = {}
         for rank, document in enumerate(self.documents):
-            found.setdefault(document.kind, []).append((rank, document))
+            found.setdefault(document.kind, []).append((rank, document.group, document))
+        return found
+
+    def named(self, kind: str, name: str, group: str = "") -> list[Document]:
+        """The Kubernetes objects of a kind and an API group that have a name, in whichever namespaces."""
+        return self._by_name.get((group, kind, name), [])
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str, str], list[Document]]:
+        found: dict[tuple[str, str, str], list[Document]] = {}
+        for document in self.documents:
+            found.setdefault((document.group, document.kind, document.name), []).append(document)
         return found
 
     @cached_property
@@ -188,13 +199,12 @@ class Setup:
         """What injection into a namespace depends on, as far as the documents say it."""
         enabled: bool | None = None
         revision = ""
-        for document in self.of_kind("Namespace"):
-            if document.name == namespace:
-                labels = document.get("metadata", "labels")
-                labels = labels if isinstance(labels, dict) else {}
-                # A namespace without the label isn't one that is disabled: in it, pods' own labels count.
-                enabled = {"enabled": True, "disabled": False}.get(str(labels.get("istio-injection")))
-                revision = str(labels.get("istio.io/rev") or "")
+        for document in self.named("Namespace", namespace):
+            labels = document.get("metadata", "labels")
+            labels = labels if isinstance(labels, dict) else {}
+            # A namespace without the label isn't one that is disabled: in it, pods' own labels count.
+            enabled = {"enabled": True, "disabled": False}.get(str(labels.get("istio-injection")))
+            revision = str(labels.get("istio.io/rev") or "")
         settings = self.settings
         return Mesh(
             istio_version=settings.istio[:2],  # type: ignore[arg-type]  # two numbers, by option or default
@@ -298,8 +308,8 @@ class Setup:
         wanted = posixpath.basename(configuration_file(scraper)) or "prometheus.yml"
         found: list[Document] = []
         for kind, name in mounted_sources(scraper):
-            for document in self.of_kind(kind, group=""):
-                if document.name == name and same_namespace(document.namespace, scraper.namespace):
+            for document in self.named(kind, name):
+                if same_namespace(document.namespace, scraper.namespace):
                     inner = list(prometheus_configurations(document))
                     named = [one for one in inner if one.outer and one.outer[1][-1] == wanted]
                     found += named or inner
@@ -314,8 +324,8 @@ class Setup:
                 return
         if not isinstance(reference, dict):
             return
-        for secret in self.of_kind("Secret", group=""):
-            if secret.name == reference.get("name") and same_namespace(secret.namespace, scraper.namespace):
+        for secret in self.named("Secret", str(reference.get("name"))):
+            if same_namespace(secret.namespace, scraper.namespace):
                 yield from jobs_in_secret(secret, str(reference.get("key") or ""), scraper)
 
     def scrapes_of(self, scraper: Scraper) -> list[Scrape]:
@@ -329,6 +339,11 @@ class Setup:
             for scraper in self.selected_by(scrape):
                 found.setdefault(scraper, []).append(scrape)
         return found
+
+    @_once
+    def classes(self, scraper: Scraper) -> list[Scrape]:
+        """The scrape classes that a scraper's resource defines."""
+        return [one for one in self.scrapes_of(scraper) if one.kind == "scrape class"]
 
     def selected_by(self, scrape: Scrape) -> list[Scraper]:
         """The scrapers that take up a monitor: their selectors fit its labels, as far as namespaces are known."""

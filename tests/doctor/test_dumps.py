@@ -107,3 +107,27 @@ spec:
     assert only(text, "legacy-secret").severity == "error"
     exporter = text.replace("-prometheus:v", "-prometheus-adapter:v")
     assert [(one.rule.id, one.severity) for one in diagnose(exporter)] == [("legacy-secret", "warning")]
+
+
+def test_what_is_laid_over_a_chart_of_ranchers_is_judged_as_its_values():
+    text = """\
+apiVersion: helm.cattle.io/v1
+kind: HelmChartConfig
+metadata: {name: rancher-monitoring, namespace: kube-system}
+spec:
+  valuesContent: |-
+    prometheus:
+      prometheusSpec:
+        secrets: [istio.default]
+"""
+    assert ids(text) == ["legacy-secret"]
+    application = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: monitoring}
+spec:
+  source:
+    chart: rancher-monitoring
+    helm: {valuesObject: {prometheus: {prometheusSpec: {secrets: [istio.default]}}}}
+"""
+    assert ids(application) == ["legacy-secret"]

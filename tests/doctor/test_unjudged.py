@@ -88,3 +88,52 @@ def test_one_that_scrapes_merged_metrics_needs_none():
     )
     workload = PLAIN.partition("      annotations:")[0] + "    spec:" + PLAIN.partition("    spec:")[2]
     assert told(f"{workload}---\n{jobs}") == []
+
+
+def test_a_configuration_that_is_no_yaml_is_told_where_it_is_none():
+    broken = WORKLOAD_AND_CONFIGURATION.replace("    scrape_configs:\n", "    scrape_configs:\n    \t- a\n")
+    (found,) = told(broken)
+    number = broken.split("\n").index("    \t- a") + 1
+    assert found == (
+        f"a.yaml:{number}:5: the configuration prometheus.yml in ConfigMap monitoring/prometheus can't be judged: "
+        "a tab, YAML indents with spaces"
+    )
+    templated = WORKLOAD_AND_CONFIGURATION.replace("    scrape_configs:\n", "    {{ x }}\n    scrape_configs:\n")
+    (problem,) = examine(assemble(documents_of(templated, "a.yaml"))).unjudged
+    assert problem.hint == "render the template first"
+
+
+_POD = """\
+    metadata:
+      labels: {app: alloy, sidecar.istio.io/inject: "true"}
+      annotations:
+        traffic.sidecar.istio.io/includeInboundPorts: ""
+        traffic.sidecar.istio.io/includeOutboundIPRanges: ""
+        proxy.istio.io/config: '{"proxyMetadata": {"OUTPUT_CERTS": "/certs"}}'
+        sidecar.istio.io/userVolumeMount: '{"certs":{"mountPath":"/certs"}}'
+    spec:
+      containers:
+      - name: alloy
+        image: grafana/alloy:v1.5.0
+        volumeMounts: [{name: certs, mountPath: /certs}]
+      volumes: [{name: certs, emptyDir: {medium: Memory}}]
+"""
+
+
+def test_what_another_program_does_with_certificates_is_left_open():
+    head = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: alloy}\nspec:\n  template:\n"
+    (found,) = told(head + _POD)
+    assert found == (
+        "a.yaml:15:9: what the container alloy of StatefulSet alloy does with its certificates can't be judged: "
+        "it isn't Prometheus"
+    )
+
+
+def test_kinds_and_charts_that_nobody_knows_are_named():
+    head = "apiVersion: example.com/v1\nkind: Collector\nmetadata: {name: c}\nspec:\n  pod:\n"
+    (found,) = told(head + _POD)
+    assert found == "a.yaml:11:9: the pods of Collector c can't be judged: sidecert doesn't know the kind Collector"
+    values = "controller:\n  podAnnotations:\n    proxy.istio.io/config: 'proxyMetadata: {OUTPUT_CERTS: /certs}'\n"
+    (problem,) = examine(assemble([], documents_of(values, "v.yaml"))).unjudged
+    assert problem.message == "the values can't be judged: it isn't known of which chart they are"
+    assert str(problem.location) == "v.yaml:3:5"

@@ -109,16 +109,14 @@ def rbac_missing(setup: Setup) -> Iterator[Found]:
 def _misnamed(setup: Setup, scraper: Scraper, account: str) -> list[Found]:
     """A binding to an account of that name in another namespace, or in none, which nobody else runs as."""
     others = {one.namespace for one in setup.scrapers if account_of(one) == account}
-    others |= {one.namespace for one in setup.of_kind("ServiceAccount", group="") if one.name == account}
-    for binding in bindings(setup):
-        role = role_of(setup, binding)
-        if role is None or not discovers(role) or account == "default":
-            continue
+    others |= {one.namespace for one in setup.named("ServiceAccount", account)}
+    for binding in bindings(setup) if account != "default" else ():
         for path, subject in subjects_of(binding):
             namespace = namespace_of_subject(binding, subject)
             if subject.get("kind") != "ServiceAccount" or subject.get("name") != account:
                 continue
-            if namespace in others - {scraper.namespace}:
+            role = role_of(setup, binding)
+            if role is None or not discovers(role) or namespace in others - {scraper.namespace}:
                 continue
             where = f"of namespace {namespace}" if namespace else "without a namespace"
             found = f"{binding} names an account {account} {where}; {scraper} runs in {scraper.namespace}"
@@ -151,15 +149,16 @@ def _other_account(setup: Setup, scraper: Scraper, account: str) -> list[Found]:
 
 def _unbound(setup: Setup, scraper: Scraper, account: str, needs: list[Need]) -> list[Found]:
     """A role for discovery that no binding gives to anybody, beside the account."""
+    known = any(one.namespace == scraper.namespace for one in setup.named("ServiceAccount", account))
+    if not known:
+        return []
     bound = {id(role_of(setup, one)) for one in bindings(setup)}
     free = [
         one
         for one in setup.of_kind("ClusterRole", "Role", group=RBAC)
         if id(one) not in bound and discovers(one) and one.namespace in {"", scraper.namespace}
     ]
-    accounts = setup.of_kind("ServiceAccount", group="")
-    known = any(one.name == account and one.namespace == scraper.namespace for one in accounts)
-    if not free or not known:
+    if not free:
         return []
     found = f"no binding names the account {account} of {scraper.namespace}, so {needs[0].by} gets 403"
     fix = Fix(f"bind {free[0]} to the account", yaml=_binding(free[0], scraper.namespace, account))

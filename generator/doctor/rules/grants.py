@@ -121,11 +121,10 @@ def bindings(setup: Setup) -> list[Document]:
 def role_of(setup: Setup, binding: Document) -> Document | None:
     """Give the role that a binding refers to; None where it isn't here."""
     kind, name = binding.get("roleRef", "kind"), binding.get("roleRef", "name")
-    for role in setup.of_kind("ClusterRole", "Role", group=RBAC):
-        here = kind == "ClusterRole" or role.namespace == binding.namespace
-        if role.kind == kind and role.name == name and here:
-            return role
-    return None
+    if kind not in ("ClusterRole", "Role") or not isinstance(name, str):
+        return None
+    found = setup.named(kind, name, RBAC)
+    return next((role for role in found if kind == "ClusterRole" or role.namespace == binding.namespace), None)
 
 
 def grants_of(setup: Setup, namespace: str, account: str) -> list[Grant]:

@@ -12,7 +12,6 @@ from generator.monitoring import Edit, Scrape, Scraper, Setup
 from generator.monitoring.edits import REMOVE
 from generator.monitoring.mtls import (
     WITHOUT_FILES,
-    classes_of_scraper,
     istio_classes,
     mtls_scrapes,
     own_tls,
@@ -59,7 +58,7 @@ def scrape_class_unknown(setup: Setup) -> Iterator[Found]:
     """Compare the class with those of each Prometheus that selects the monitor."""
     for scrape in _first_of_each(setup):
         for scraper in setup.selected_by(scrape):
-            names = [one.name for one in classes_of_scraper(setup, scraper)]
+            names = [one.name for one in setup.classes(scraper)]
             if not scrape.scrape_class or scrape.scrape_class in names or scraper.product != "prometheus":
                 continue
             path = (*scrape.spec, scrape.spelling.scrape_class)
@@ -138,7 +137,7 @@ def scrape_class_default(setup: Setup) -> Iterator[Found]:
 def scrape_class_two_defaults(setup: Setup) -> Iterator[Found]:
     """Count the defaults of each scraper."""
     for scraper in setup.scrapers:
-        defaults = [one for one in classes_of_scraper(setup, scraper) if one.tree.get("default") is True]
+        defaults = [one for one in setup.classes(scraper) if one.tree.get("default") is True]
         if len(defaults) > 1:
             says = f"the scrape classes {' and '.join(one.name for one in defaults)} are both the default"
             yield found_at(defaults[1], ("default",), says, Fix("leave one default, or better none"))

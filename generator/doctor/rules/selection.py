@@ -15,7 +15,6 @@ from generator.errors import ValuePath
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.labels import matches_labels
-from generator.monitoring.mtls import classes_of_scraper
 from generator.monitoring.scrape import MONITORS
 
 _FIELDS = {
@@ -142,7 +141,7 @@ def _distance(reason: Refusal, monitor: Document) -> tuple[bool, int]:
 def _severity(setup: Setup, monitor: Document, scrapers: list[Scraper]) -> Severity:
     """A warning where the monitor is plainly for one of these, by its scrape class or its namespace."""
     named = monitor.get("spec", "scrapeClass")
-    classes = {one.name for scraper in scrapers for one in classes_of_scraper(setup, scraper)}
+    classes = {one.name for scraper in scrapers for one in setup.classes(scraper)}
     near = any(scraper.namespace == monitor.namespace for scraper in scrapers)
     return "warning" if near or str(named) in classes else "info"
 
