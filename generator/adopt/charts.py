@@ -18,7 +18,7 @@ from generator.monitoring.charts_prometheus import FLAVOUR as PROMETHEUS_FLAVOUR
 from generator.monitoring.charts_stack import FLAVOUR as STACK_FLAVOUR
 from generator.monitoring.charts_stack import SPEC
 from generator.monitoring.edits import APPEND
-from generator.monitoring.mtls import classes_of_scraper, istio_classes, mtls_scrapes
+from generator.monitoring.mtls import istio_classes, mtls_scrapes
 from generator.monitoring.versions import Version
 from generator.yaml.lenient import load_text
 
@@ -65,7 +65,7 @@ def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str)
         listed = scraper.of_resource("scrapeClasses")
         if listed is None or isinstance(listed, list):
             name = str(rendered.scrape_class.tree["name"])
-            name = free_name(name, (one.name for one in classes_of_scraper(setup, scraper)))
+            name = free_name(name, (one.name for one in setup.classes(scraper)))
             edit = class_edit(scraper, rendered.scrape_class, name, f"{directory}/key.pem")
             place = values.where(*SPEC, "scrapeClasses", len(listed or ()))
             comments = {**made.comments, **moved(rendered.scrape_class.comments, place)}

@@ -14,7 +14,7 @@ from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.configuration import configuration_file
 from generator.monitoring.edits import APPEND
 from generator.monitoring.labels import matches_labels
-from generator.monitoring.mtls import classes_of_scraper, istio_classes, mtls_scrapes
+from generator.monitoring.mtls import istio_classes, mtls_scrapes
 from generator.yaml import block
 from generator.yaml.editing import Change, edited
 from generator.yaml.lenient import load_text
@@ -145,7 +145,7 @@ def _operated(setup: Setup, scraper: Scraper, rendered: Rendered, job: Part, *, 
         name = known[0].name
     else:
         wanted = str(rendered.scrape_class.tree["name"])
-        name = free_name(wanted, (one.name for one in classes_of_scraper(setup, scraper)))
+        name = free_name(wanted, (one.name for one in setup.classes(scraper)))
         edits.append(class_edit(scraper, rendered.scrape_class, name, str(job.tree["tls_config"]["cert_file"])))
         index = len(as_list(scraper.of_resource("scrapeClasses")))
         comments = moved(rendered.scrape_class.comments, (*scraper.resource, "scrapeClasses", index))

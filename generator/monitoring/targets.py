@@ -179,8 +179,7 @@ def is_selected_surely(setup: Setup, scraper: Scraper, scrape: Scrape) -> bool:
     selector = scraper.of_resource(_NAMESPACE_SELECTORS.get(scrape.kind, ""))
     if selector is None:
         return _same(scraper.document, scrape.document)
-    named = scrape.document.namespace
-    labels = [_labels(one.get("metadata", "labels")) for one in setup.of_kind("Namespace") if one.name == named]
+    labels = [_labels(one.get("metadata", "labels")) for one in setup.named("Namespace", scrape.document.namespace)]
     return selector == {} or any(matches_labels(selector, one) for one in labels)
 
 
@@ -201,8 +200,9 @@ def mtls_mode(setup: Setup, target: Target) -> Mode | None:
     if target.workload is None or target.pod is None:
         return None
     namespace, labels = target.workload.namespace, target.pod.labels
-    policies = [one for one in setup.of_kind("PeerAuthentication") if one.group == "security.istio.io"]
-    policies = [one for one in policies if one.namespace == namespace]
+    policies = [
+        one for one in setup.of_kind("PeerAuthentication", group="security.istio.io") if one.namespace == namespace
+    ]
     for document in policies:
         wanted = _labels(document.get("spec", "selector", "matchLabels"))
         if wanted and wanted.items() <= labels.items():

@@ -45,7 +45,7 @@ def ambient_and_certificates(setup: Setup) -> Iterator[Found]:
         own = scraper.pod.labels.get(_DATAPLANE)
         if setup.writer(scraper) is None or own not in {None, "ambient"}:
             continue
-        homes = [one for one in setup.of_kind("Namespace", group="") if scraper.namespace == one.name]
+        homes = setup.named("Namespace", scraper.namespace)
         home = next(
             (one for one in homes if labels_in(one.get("metadata", "labels")).get(_DATAPLANE) == "ambient"), None
         )

@@ -41,7 +41,7 @@ _YES = {"y", "yes", "true", "on"}
 def namespace_of(setup: Setup, scraper: Scraper) -> Document | None:
     """Give the Namespace that a scraper runs in, where it is among the documents."""
     name = scraper.namespace
-    return next((one for one in setup.of_kind("Namespace", group="") if name and one.name == name), None)
+    return next(iter(setup.named("Namespace", name)), None) if name else None
 
 
 def _labels(namespace: Document | None) -> dict[str, Any]:

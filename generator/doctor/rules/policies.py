@@ -220,9 +220,7 @@ def _istiod(setup: Setup, scraper: Scraper, name: str, namespace: str) -> tuple[
     for document in resources(setup, "PeerAuthentication"):
         if document.namespace == namespace and not selected(document) and _mode(document) == "DISABLE":
             return "dead", f"and {document} has {namespace} take no mTLS"
-    if name != "istiod" or any(
-        one.name == name and one.namespace == namespace for one in setup.of_kind("Service", group="")
-    ):
+    if name != "istiod" or any(one.namespace == namespace for one in setup.named("Service", name)):
         return "alive", ""
     revision = scraper.pod.labels.get(REVISION) or setup.mesh_of(scraper.namespace).namespace_revision
     if revision == "default":

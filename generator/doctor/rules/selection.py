@@ -95,9 +95,8 @@ def _labels_of_namespace(setup: Setup, name: str, selector: object) -> dict[str,
     """Give a namespace's labels as far as the selector needs them; None where they aren't known."""
     if not name:
         return None
-    for one in setup.of_kind("Namespace", group=""):
-        if one.name == name:
-            return {**labels_in(one.get("metadata", "labels")), _NAME_LABEL: name}
+    for one in setup.named("Namespace", name):
+        return {**labels_in(one.get("metadata", "labels")), _NAME_LABEL: name}
     wanted = selector if isinstance(selector, Mapping) else {}
     keys = {*labels_in(wanted.get("matchLabels"))}
     keys |= {str(rule.get("key")) for rule in wanted.get("matchExpressions") or [] if isinstance(rule, Mapping)}

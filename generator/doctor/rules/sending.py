@@ -166,7 +166,7 @@ def _is_outside(setup: Setup, receiver: _Receiver) -> bool:
     ]
     if "true" in kept:
         return False
-    known = any(one.name == receiver.namespace for one in setup.of_kind("Namespace", group=""))
+    known = bool(setup.named("Namespace", receiver.namespace))
     return "false" in kept or (known and not _is_injected(setup, receiver))
 
 
