@@ -234,10 +234,12 @@ def test_a_proxy_that_starts_later_does_not_make_prometheus_wait():
         ("proxyv2:1.31.0", None, False),
         ("proxyv2:1.31.0", (1, 30, 3), True),
         ("proxyv2:1.29.0", (1, 30, 3), False),
+        ("proxyv2:1.28.0", (1, 30, 3), False),
+        ("proxyv2:1.27.9", (1, 30, 3), True),
         ("proxyv2:1.30.9", (1, 30, 3), False),
     ],
 )
-def test_a_proxy_is_of_a_known_version_and_not_newer_than_the_control_plane(image, given, found):
+def test_a_proxy_is_of_a_known_version_and_goes_with_the_control_plane(image, given, found):
     settings: dict[str, Any] = {"istio": given, "istio_given": True} if given else {}
     assert ("proxy-image-version" in ids(but(MANUAL, (IMAGE, image)), **settings)) == found
 
@@ -253,3 +255,13 @@ def test_probes_on_envoys_port_without_envoy_are_moved():
     )
     assert errors(text) == ["probes-without-envoy"]
     assert errors(repaired(text, only(text, "probes-without-envoy"))) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "rule"),
+    [("istio/proxyv2:1.5.1", "first-write-needs-envoy"), ("istio/proxyv2:1.9.2", "key-unreadable")],
+)
+def test_faults_of_an_agent_are_those_of_its_own_release(image, rule):
+    text = but(MANUAL, (IMAGE, image)).replace('DISABLE_ENVOY, value: "true"', 'DISABLE_ENVOY, value: "false"')
+    assert rule in ids(text)
+    assert rule not in ids(but(text, (image, IMAGE)))

@@ -11,6 +11,7 @@ from generator.doctor.rules.examples import PLAIN, but
 from generator.doctor.rules.spoiling import MEMORY, MOUNT, MOUNT_VALUE, OUTPUT_CERTS
 from generator.doctor.rules.views import (
     PROXY,
+    agent_version,
     annotate,
     annotation,
     can_be_edited,
@@ -296,10 +297,10 @@ def certificates_kept(setup: Setup) -> Iterator[Found]:
 )
 def key_unreadable(setup: Setup) -> Iterator[Found]:
     """Look at the version, and at the user that Prometheus runs as."""
-    version = setup.settings.istio
-    if not (1, 9, 0) <= version <= (1, 9, 3) or len(version) < 3:
-        return
     for scraper, writer in writers(setup):
+        version = agent_version(setup, writer)
+        if not (1, 9, 0) <= version <= (1, 9, 3) or len(version) < 3:
+            continue
         container = scraper.pod.get(*scraper.container, "securityContext", "runAsUser")
         user = container if container is not None else scraper.pod.get("spec", "securityContext", "runAsUser")
         if user in {0, 1337} or not writer.volume:

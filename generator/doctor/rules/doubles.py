@@ -88,11 +88,12 @@ _PORTS = frozenset().union(*_SAME)
 )
 def double_scrape(setup: Setup) -> Iterator[Found]:
     """Try all jobs of each scraper on the same pods."""
+    tried = _Tried()
     for scraper in [*setup.scrapers, None]:
         mine = [one for one in setup.scrapes if one.scraper is None] if scraper is None else setup.scrapes_of(scraper)
         mine = [one for one in mine if (scraper is not None or one.kind == "job") and not _keeps_a_part(one)]
         told: set[int] = set()
-        for one, other in (pair for more in _PODS for pair in _twice(mine, more)):
+        for one, other in (pair for more in _PODS for pair in _twice(tried, mine, more)):
             if id(other.scrape) in told:
                 continue  # one finding for each job that is too much
             if not (setup.merges_metrics or (one.fixed and other.fixed)):
@@ -106,20 +107,37 @@ def double_scrape(setup: Setup) -> Iterator[Found]:
             yield found_at(other.scrape, ("job_name",), says, fix, severity=severity)
 
 
-def _twice(scrapes: list[Scrape], more: Mapping[str, str]) -> Iterator[tuple[_Taken, _Taken]]:
+class _Tried:
+    """What comes of monitors and jobs tried on pods; the same for all scrapers that take them up."""
+
+    def __init__(self) -> None:
+        self._selections: dict[tuple[int, int], _Selection | None] = {}
+        self._taken: dict[tuple[int, int, str], list[_Taken]] = {}
+
+    def selection(self, scrape: Scrape, more: Mapping[str, str]) -> _Selection | None:
+        """What a scrape looks at; None for one that never asks a port of interest of a pod with these annotations."""
+        key = id(scrape), id(more)
+        if key not in self._selections:
+            asks = any(outcome.port in _PORTS for outcome in outcomes(scrape, merged_pod(more)))
+            self._selections[key] = _selection(scrape) if asks else None
+        return self._selections[key]
+
+    def taken(self, scrape: Scrape, more: Mapping[str, str], namespace: str) -> list[_Taken]:
+        """What a scrape takes of a pod with these annotations, in a namespace."""
+        key = id(scrape), id(more), namespace
+        if key not in self._taken:
+            self._taken[key] = list(_taken(scrape, more, namespace))
+        return self._taken[key]
+
+
+def _twice(tried: _Tried, scrapes: list[Scrape], more: Mapping[str, str]) -> Iterator[tuple[_Taken, _Taken]]:
     """Try jobs in pairs; those that never ask one of the ports are left out first, for pairs are many."""
-    found: dict[tuple[int, str], list[_Taken]] = {}
-    pod = merged_pod(more)
-    asking = [one for one in scrapes if any(outcome.port in _PORTS for outcome in outcomes(one, pod))]
-    choosing = [(one, selection) for one in asking if (selection := _selection(one)) is not None]
+    choosing = [(one, selection) for one in scrapes if (selection := tried.selection(one, more)) is not None]
     for (one, first), (other, second) in combinations(choosing, 2):
         if _same_document_as(one, other):
             continue
         for namespace in _common_namespaces(first, second):
-            for scrape in (one, other):
-                if (id(scrape), namespace) not in found:
-                    found[id(scrape), namespace] = list(_taken(scrape, more, namespace))
-            mine, theirs = found[id(one), namespace], found[id(other), namespace]
+            mine, theirs = (tried.taken(scrape, more, namespace) for scrape in (one, other))
             pairs = [(a, b) for a in mine for b in theirs if frozenset((a.port, b.port)) in _SAME]
             yield from pairs[:1]
 

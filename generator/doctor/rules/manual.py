@@ -280,7 +280,8 @@ def manual_proxy_blocks(setup: Setup) -> Iterator[Found]:
     severity="info",
     stage="injection",
     why="""
-        A proxy may be older than istiod, never newer. A tag such as `latest` is another version with every pull, so a
+        A proxy may be older than istiod by one minor release, and never newer. Much older agents
+        have faults that are long mended. A tag such as `latest` is another version with every pull, so a
         restart may bring one that istiod doesn't know.
         """,
     sources=["istio.io, Supported Releases"],
@@ -295,8 +296,13 @@ def proxy_image_version(setup: Setup) -> Iterator[Found]:
         found = ""
         if version is None and "@" not in image and tag in {"", "latest", "master"}:
             found = f"the proxy's image is {image}"
-        elif setup.settings.istio_given and version is not None and version[:2] > setup.settings.istio[:2]:
+        elif setup.settings.istio_given and version is not None and not _goes_with(version, setup.settings.istio):
             found = f"the proxy is {spelled(version)}, the control plane {spelled(setup.settings.istio)}"
         if found:
             place = existing(scraper.document, scraper.pod.where(*path, "image"))
-            yield Found(scraper.document, place, found, Fix("use the control plane's version, or an older one"))
+            yield Found(scraper.document, place, found, Fix("use the control plane's version, or the one before"))
+
+
+def _goes_with(proxy: Version, control_plane: Version) -> bool:
+    """Whether a proxy is of the control plane's minor release or the one before it; one more may be mid-update."""
+    return (control_plane[0], control_plane[1] - 2) <= proxy[:2] <= control_plane[:2]

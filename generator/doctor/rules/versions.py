@@ -11,6 +11,7 @@ from generator.doctor.rules.examples import OPERATOR, PLAIN, but
 from generator.doctor.rules.legacy import legacy_secrets
 from generator.doctor.rules.spoiling import METADATA, OUTPUT_CERTS
 from generator.doctor.rules.views import (
+    agent_version,
     existing,
     files_of,
     has_own_certificates,
@@ -191,13 +192,14 @@ def kubernetes_too_old(setup: Setup) -> Iterator[Found]:
 )
 def first_write_needs_envoy(setup: Setup) -> Iterator[Found]:
     """Look at the version; a Sidecar with hosts of its own in the namespace is taken for the remedy."""
-    version = setup.settings.istio
-    if not (1, 5) <= version < (1, 9):
-        return
     sidecars = [one for one in setup.of_kind("Sidecar") if one.get("spec", "egress")]
     for scraper in setup.scrapers:
+        writer = setup.writer(scraper)
+        version = agent_version(setup, writer) if writer else ()
+        if not (1, 5) <= version < (1, 9):
+            continue
         named = any(one.namespace in {"", scraper.namespace} for one in sidecars)
-        if setup.writer(scraper) is None or not runs_envoy(setup, scraper) or named:
+        if not runs_envoy(setup, scraper) or named:
             continue
         document, path = written_place(scraper)
         found = f"Istio {spelled(version)} writes no file before Envoy asks for it"

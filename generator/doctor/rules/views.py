@@ -12,6 +12,8 @@ from generator.injection.annotations import CONFIG, STATUS, TEMPLATES, truth
 from generator.intake.document import Document
 from generator.monitoring import Edit, PodView, Scrape, Scraper, Setup
 from generator.monitoring.configuration import configuration_file
+from generator.monitoring.setup import Writer
+from generator.monitoring.versions import Version, image_version
 
 PROXY = "istio-proxy"
 _PREFIXES = (
@@ -158,6 +160,12 @@ def set_elsewhere(setup: Setup, name: str) -> bool:
         for document in setup.documents
         if document.kind in kinds or (document.kind == "ConfigMap" and document.name.startswith("istio"))
     )
+
+
+def agent_version(setup: Setup, writer: Writer) -> Version:
+    """Give the release of the agent that writes: its image's where the manifest names one, else the mesh's."""
+    own = None if writer.injected else image_version(writer.container.get("image"))
+    return own or setup.settings.istio
 
 
 def inside(tree: object, *path: str) -> object:
