@@ -14,7 +14,7 @@ choosing    which of several are meant, and what their folders are called
 """
 
 from generator.adopt.adopting import Adopted, Manifests, adopt
-from generator.adopt.choosing import adoptable, folder_names, holds_component
+from generator.adopt.choosing import adoptable, folder_names
 from generator.adopt.component import files_of, is_of_values
 from generator.adopt.rendered import Templates, pattern_of
 
@@ -26,7 +26,6 @@ __all__ = [
     "adoptable",
     "files_of",
     "folder_names",
-    "holds_component",
     "is_of_values",
     "pattern_of",
 ]

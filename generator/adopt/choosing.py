@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from generator.adopt.component import safe_name
 from generator.adopt.refusals import owner_of
 from generator.adopt.trees import outermost
 from generator.errors import InputError, Problem
-from generator.intake import Document
-from generator.intake.kustomization import BuiltDocument
 from generator.monitoring import Scraper, Setup
 
 # As kubectl abbreviates them.
@@ -85,18 +83,6 @@ def _nothing(setup: Setup) -> Problem:
         found=seen or "nothing",
         expected="a workload that runs Prometheus, a Prometheus resource, or values of a chart that brings one",
     )
-
-
-def holds_component(documents: Iterable[Document], folder: str) -> bool:
-    """Say whether documents were built with a component that lies in a folder."""
-    inside = os.path.realpath(folder) + os.sep
-    sources = {
-        layer.document.source
-        for document in documents
-        if isinstance(document, BuiltDocument)
-        for layer in document.layers
-    }
-    return any(os.path.realpath(source).startswith(inside) for source in sources)
 
 
 def folder_names(scrapers: Sequence[Scraper], name: str = "") -> list[str]:

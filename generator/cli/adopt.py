@@ -75,8 +75,10 @@ def adopt(
 
     folders = Folders(**where)
     templates = _templates(folders, environment or "")
+    output, shown = folders.output_folder()
     with hints_for("adopt"):
-        intake = read_files(files)
+        # A component that is in use already is made anew from what it is for, whatever it holds by now.
+        intake = read_files(files, f"{output}/adopt")
     settings = settings_of(
         istio or templates.version_of("istio"), kubernetes or templates.version_of("kubernetes"), chart
     )
@@ -85,8 +87,6 @@ def adopt(
         found, names, left_out = _found(manifests, templates, intake, selected, name)
     for problem in (*templates.notes(), *worded_for("adopt", intake.unrendered), *left_out):
         say(_plain(f"note: {problem}"))
-    output, shown = folders.output_folder()
-    _refuse_own(manifests, [(one, f"adopt/{name}") for one, name in zip(found, names, strict=True)], output, shown)
     units = _units(found, names)
     with OutputFolder(output, shown, compare_only=check) as folder:
         for unit in units:
@@ -146,24 +146,6 @@ def _found(
         raise InputError(dict.fromkeys(problems))
     notes = [Problem(f"{one} is left out: what makes it is here too", one.document.locate()) for one in made]
     return found, folder_names(scrapers, name or ""), notes
-
-
-def _refuse_own(manifests: Manifests, found: list[tuple[Adopted, str]], output: str, shown: str) -> None:
-    """Refuse to write a component anew from manifests that it was built into: it would lose what they have of it."""
-    from generator.adopt import holds_component
-    from generator.errors import InputError, Location, Problem
-
-    problems = [
-        Problem(
-            f"{one.scraper} needs more than this component, which the manifests were built with",
-            Location(f"{shown}/{folder}"),
-            hint="give the manifests without it: take it from `components` meanwhile, or name their folder",
-        )
-        for one, folder in found
-        if not one.is_nothing and holds_component(manifests.objects, f"{output}/{folder}")
-    ]
-    if problems:
-        raise InputError(problems)
 
 
 def _units(found: list[Adopted], names: list[str]) -> list[OutputUnit]:

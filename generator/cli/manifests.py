@@ -92,8 +92,8 @@ def _version(text: str | None, least: int) -> tuple[int, ...] | None:
     return numbers if len(numbers) >= least else None
 
 
-def read_files(files: Sequence[str]) -> Intake:
-    """Read what a user names.
+def read_files(files: Sequence[str], without: str = "") -> Intake:
+    """Read what a user names, but for what lies in the folder ``without``.
 
     Raises:
         click.UsageError: nothing is named.
@@ -104,7 +104,7 @@ def read_files(files: Sequence[str]) -> Intake:
 
     if not files:
         raise click.UsageError("name files or folders, or - for standard input")
-    intake = read(files, read_standard_input)
+    intake = read(files, read_standard_input, without=without)
     if not intake.manifests and not intake.values:
         nothing = Problem(f"there is no Kubernetes object and no values file in {', '.join(files)}")
         raise InputError((*intake.unrendered, *intake.left_out) or nothing)

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.intake.document import Document, Text, objects_of
-from generator.intake.kustomization import FILE_NAMES, Kustomization, build, kustomization_file, open_kustomization
+from generator.intake.kustomization import (
+    FILE_NAMES,
+    Kustomization,
+    build,
+    is_below,
+    kustomization_file,
+    open_kustomization,
+)
 from generator.intake.templates import chart_problem, first_opening, named_by_template, unrendered
 from generator.intake.texts import UnrenderedError, missing, read_text
 from generator.yaml import load_documents
@@ -40,13 +47,15 @@ class Intake(NamedTuple):
     left_out: tuple[Problem, ...]
 
 
-def read(names: Sequence[str], stdin: Callable[[], str]) -> Intake:
+def read(names: Sequence[str], stdin: Callable[[], str], *, without: str = "") -> Intake:
     """Read files, folders and kustomization folders; ``-`` is what ``stdin`` gives. Nothing is read twice.
+
+    What lies in the folder ``without`` is left out of folders, and of kustomizations that name it as a component.
 
     Raises:
         InputError: a file isn't there, is no YAML or JSON, is no UTF-8, or is larger than 32 MiB; every problem found.
     """
-    reader = _Reader()
+    reader = _Reader(os.path.realpath(without) if without else "")
     for name in names:
         try:
             _take(reader, name, stdin)
@@ -92,7 +101,8 @@ def _take(reader: _Reader, name: str, stdin: Callable[[], str]) -> None:
 class _Reader:
     """Gathers what is read, and what is wrong with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, without: str = "") -> None:
+        self.without = without
         self.manifests: list[Document] = []
         self.values: list[Document] = []
         self.unrendered: list[Problem] = []
@@ -111,7 +121,7 @@ class _Reader:
 
         ``alone``: only the kustomization at its top.
         """
-        found = _Walk(name, alone=alone)
+        found = _Walk(name, self.without, alone=alone)
         kustomizations = self._open(found.kustomizations)
         used = {os.path.realpath(one.path(other)) for one in kustomizations for other in one.names()}
         tops = [one for one in kustomizations if os.path.realpath(one.folder) not in used]
@@ -146,7 +156,7 @@ class _Reader:
             self.left_out.append(Problem("no kustomization here uses this component", place))
             return
         try:
-            for document in build(kustomization):
+            for document in build(kustomization._replace(without=self.without)):
                 document.kustomization = kustomization.folder
                 self._sort(document, "", named=False)
         except InputError as error:
@@ -240,7 +250,8 @@ def _is_object(document: Document) -> bool:
 class _Walk:
     """What lies below a folder, nothing hidden: charts, kustomizations, and files that are in no chart's templates."""
 
-    def __init__(self, top: str, *, alone: bool) -> None:
+    def __init__(self, top: str, without: str, *, alone: bool) -> None:
+        self.without = without
         self.charts: list[str] = []
         self.kustomizations: list[str] = []
         self.files: list[str] = []
@@ -264,7 +275,8 @@ class _Walk:
         for name, is_folder in _entries(folder):
             path = _below(folder, name)
             if is_folder and not (chart and name in {"templates", "charts"}):
-                self._go(path)
+                if not is_below(path, self.without):
+                    self._go(path)
             elif not is_folder and name != own and name.endswith(_ENDINGS):
                 self.files.append(path)
 

@@ -166,20 +166,28 @@ def test_a_configuration_alone_is_no_prometheus(project):
         invoke("deploy.yaml")
 
 
-def test_a_component_isnt_made_anew_from_what_it_was_built_into(project):
+def test_a_component_in_use_is_made_anew_from_what_it_is_for(project, capsys):
     (project / "deploy").mkdir()
-    (project / "deploy.yaml").rename(project / "deploy/all.yaml")
-    invoke("deploy/all.yaml")
+    manifests = (project / "deploy.yaml").rename(project / "deploy/all.yaml")
     kustomization = "resources: [all.yaml]\ncomponents: [../output/adopt/prometheus]\n"
     (project / "deploy/kustomization.yaml").write_text(kustomization)
-    before = {name: (project / name).read_text() for name in written(project)}
     assert invoke("deploy") == 0
-    patch = project / "output/adopt/prometheus/deployment-prometheus.patch.yaml"
-    patch.write_text(patch.read_text().replace("medium: Memory", "sizeLimit: 1Mi"))
-    with pytest.raises(InputError, match="without it"):
-        invoke("deploy")
-    patch.write_text(before["output/adopt/prometheus/deployment-prometheus.patch.yaml"])
-    assert {name: (project / name).read_text() for name in written(project)} == before
+    patch = project / "output/adopt/prometheus/configmap-config.patch.yaml"
+    assert invoke("deploy", "--check") == 0
+    assert invoke(".", "--check") == 0
+    manifests.write_text(manifests.read_text().replace("scrape_interval: 15s", "scrape_interval: 59s"))
+    assert invoke("deploy", "--check") == 1
+    assert "+    global: {scrape_interval: 59s}" in capsys.readouterr().out
+    invoke("deploy")
+    assert "59s" in patch.read_text()
+
+
+def test_values_that_were_written_are_no_prometheus_of_their_own(project):
+    (project / "deploy.yaml").write_text("prometheus:\n  prometheusSpec: {replicas: 2}\n")
+    invoke(".")
+    before = written(project)
+    invoke(".")
+    assert written(project) == before
 
 
 def test_what_doctor_cant_repair_is_told(project, capsys):

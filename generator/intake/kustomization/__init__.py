@@ -11,9 +11,18 @@ from generator.intake.kustomization.building import (
     FILE_NAMES,
     Kustomization,
     build,
+    is_below,
     kustomization_file,
     open_kustomization,
 )
 from generator.intake.kustomization.built import BuiltDocument
 
-__all__ = ["FILE_NAMES", "BuiltDocument", "Kustomization", "build", "kustomization_file", "open_kustomization"]
+__all__ = [
+    "FILE_NAMES",
+    "BuiltDocument",
+    "Kustomization",
+    "build",
+    "is_below",
+    "kustomization_file",
+    "open_kustomization",
+]

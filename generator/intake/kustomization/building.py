@@ -45,11 +45,15 @@ _KNOWN = {
 
 
 class Kustomization(NamedTuple):
-    """A folder that kustomize builds: its path, its name as the user knows it, and what its file says."""
+    """A folder that kustomize builds: its path, its name as the user knows it, and what its file says.
+
+    Components below the folder ``without`` (a real path) are left out, as if the file didn't name them.
+    """
 
     folder: str
     shown: str
     document: Document
+    without: str = ""
 
     def entries(self, key: str) -> list[Any]:
         """Give a field that holds a list; [] where there is none."""
@@ -142,6 +146,8 @@ def _built(kustomization: Kustomization, items: list[Item], above: tuple[str, ..
                 said = (field, number)
                 generate(items, kind, as_map(entry), said, _files(kustomization))
         for number, name in enumerate(kustomization.entries("components")):
+            if is_below(kustomization.path(str(name)), kustomization.without):
+                continue
             items = _built(_folder(kustomization, str(name), ("components", number), above), items, above)
         for key in ("patchesStrategicMerge", "patches"):
             for number, entry in enumerate(kustomization.entries(key)):
@@ -223,7 +229,12 @@ def _folder(kustomization: Kustomization, name: str, said: ValuePath, above: tup
         raise _unbuildable(kustomization, "it is made of itself", said)
     if not kustomization_file(path):
         raise _unbuildable(kustomization, f"{kustomization.name(name)} holds no kustomization.yaml", said)
-    return open_kustomization(path, kustomization.name(name))
+    return open_kustomization(path, kustomization.name(name))._replace(without=kustomization.without)
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Say whether a path is a folder (a real path; "" for none), or lies below it."""
+    return bool(folder) and (os.path.realpath(path) + os.sep).startswith(folder + os.sep)
 
 
 def _check_there(kustomization: Kustomization, name: str, said: ValuePath) -> None:
