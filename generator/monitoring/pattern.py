@@ -11,8 +11,9 @@ from generator.errors import ValuePath
 from generator.monitoring.directories import is_inside, same_directory
 from generator.monitoring.edits import REMOVE, Edit
 from generator.monitoring.pod import Mount
+from generator.monitoring.running import Volume
 from generator.monitoring.scraper import Scraper
-from generator.monitoring.setup import Setup, Volume
+from generator.monitoring.setup import Setup
 from generator.yaml import block
 
 INJECT = "sidecar.istio.io/inject"
@@ -343,6 +344,10 @@ class _Work:
         """Have the volume mounted in the scraper's container."""
         mounted = [mount for mount in self.pod.mounts(self.scraper.container) if mount.name == name]
         kept = [mount for mount in mounted if not is_inside(mount.directory, "/etc/prometheus/secrets") or not former]
+        files = [mount for mount in kept if mount.sub_path and posixpath.basename(mount.directory) == mount.sub_path]
+        if files and files == kept:
+            yield from self.whole_edits(files)
+            return
         for mount in kept:
             for key in ("subPath", "subPathExpr"):
                 if self.pod.get(*mount.path, key):
@@ -364,6 +369,19 @@ class _Work:
                 return
         for directory in wanted or [self.free_directory(taken)]:
             yield self.scraper.mount_edit({"name": name, "mountPath": directory, "readOnly": True})
+
+    def whole_edits(self, files: list[Mount]) -> Iterator[Edit]:
+        """Mount the whole volume where its files were mounted one by one, or beside it where something else is."""
+        others = {mount.directory for mount in self.pod.mounts(self.scraper.container) if mount not in files}
+        directories = list(dict.fromkeys(posixpath.dirname(mount.directory) for mount in files))
+        first = {posixpath.dirname(mount.directory): mount for mount in reversed(files)}
+        for directory in directories:
+            free = self.free_directory(others) if directory in others else directory
+            yield self.pod.set((*first[directory].path, "mountPath"), free)
+            yield self.pod.set((*first[directory].path, "subPath"), REMOVE)
+        for mount in reversed(files):
+            if mount not in first.values():
+                yield self.pod.set(mount.path, REMOVE)
 
     def stays_empty(self, mount: Mount) -> bool:
         """Whether nothing but the scraper's container has the volume of a mount, so that nobody fills it."""

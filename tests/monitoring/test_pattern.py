@@ -221,3 +221,20 @@ def test_a_variable_beside_the_metadata_is_moved_into_it():
     )
     config = load(pod_of(with_pattern(text))["metadata"]["annotations"][CONFIG], "x")
     assert config == {"holdApplicationUntilProxyStarts": True, "proxyMetadata": {"OUTPUT_CERTS": DEFAULT.directory}}
+
+
+@pytest.mark.parametrize(("there", "whole"), [("/data", "/etc/certs"), ("/etc/certs", "/etc/prom-certs")])
+def test_a_secret_of_old_that_is_mounted_file_by_file_becomes_one_directory(there, whole):
+    names = ("key.pem", "cert-chain.pem", "root-cert.pem")
+    files = "".join(
+        f"        - {{name: istio-certs, mountPath: /etc/certs/{name}, subPath: {name}}}\n" for name in names
+    )
+    text = LEGACY.replace(
+        "        - {name: istio-certs, mountPath: /etc/istio-certs}\n",
+        f"        - {{name: data, mountPath: {there}}}\n{files}",
+    )
+    pod = pod_of(with_pattern(text + "      - {name: data, emptyDir: {}}\n"))
+    assert pod["spec"]["containers"][1]["volumeMounts"] == [
+        {"name": "data", "mountPath": there},
+        {"name": "istio-certs", "mountPath": whole},
+    ]
