@@ -9,6 +9,10 @@ configuration  the ConfigMaps and Secrets that hold its configuration
 charts         the values of kube-prometheus-stack and of the prometheus chart (`chart_values`: where they stand,
 `chart_releases`: what a release of them is, `chart_jobs`, `charts_stack`, `charts_prometheus`)
 scrape         one scrape job, monitor endpoint or scrape class, in one form
+objects        Kubernetes objects by kind, name and namespace
+owners         which objects are made by others among them
+mesh_config    what the mesh's own configuration says
+running        what a pod has when it runs: volumes, the proxy that writes certificates
 labels         what labels and namespaces select
 worlds         tells environments apart that were given together
 setup          all of that, put together for one of them

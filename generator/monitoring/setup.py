@@ -27,8 +27,9 @@ from generator.monitoring.configuration import (
 from generator.monitoring.directories import covering_mount, is_inside, relative
 from generator.monitoring.labels import same_namespace, selects
 from generator.monitoring.mesh_config import merges_metrics
-from generator.monitoring.owners import made_by_others
-from generator.monitoring.pod import Mount, PodView, is_workload, workload_pod
+from generator.monitoring.objects import Objects
+from generator.monitoring.pod import Mount, PodView
+from generator.monitoring.running import Volume, Writer
 from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
 from generator.monitoring.versions import Version
@@ -47,46 +48,6 @@ class Settings(NamedTuple):
     kubernetes_given: bool = False
 
 
-class Volume(NamedTuple):
-    """A volume of a pod after injection: its place in the view's pod (None: injection brings it), and what it is."""
-
-    path: ValuePath | None
-    name: str
-    tree: Mapping[str, Any]
-
-    @property
-    def source(self) -> str:
-        """``emptyDir``, ``secret``...; "" where it says none (which is an emptyDir)."""
-        return next((key for key in self.tree if key != "name"), "")
-
-    @property
-    def is_empty_dir(self) -> bool:
-        """Whether it is an emptyDir, on disk or in memory."""
-        return self.source in {"", "emptyDir"}
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether it never touches the node's disk."""
-        found = self.tree.get("emptyDir")
-        return isinstance(found, Mapping) and found.get("medium") == "Memory"
-
-
-class Writer(NamedTuple):
-    """The proxy that writes certificates: where it says so, to which directory, and what is mounted there.
-
-    ``volume`` is the name of the volume that covers the directory, "" for none; ``inside`` the directory's path in that
-    volume ("" for its root). ``sub_path`` and ``read_only`` are the mount's.
-    """
-
-    container: Mapping[str, Any]
-    directory: str
-    volume: str
-    inside: str
-    sub_path: str
-    read_only: bool
-    injected: bool
-
-
 _Result = TypeVar("_Result")
 
 
@@ -103,13 +64,13 @@ def _once(make: Callable[[Setup, Scraper], _Result]) -> Callable[[Setup, Scraper
     return kept
 
 
-class Setup:
+class Setup(Objects):
     """Documents, and what is found in them. Built by `assemble`."""
 
     def __init__(self, documents: Sequence[Document], values: Sequence[Document], settings: Settings) -> None:
         """Take Kubernetes objects and charts' values."""
         installed = (one for document in (*documents, *values) for one in objects_in_values(document))
-        self.documents = (*documents, *installed)
+        super().__init__((*documents, *installed))
         self.values = tuple(values)
         self.settings = settings
         self.notes: list[Problem] = []
@@ -121,7 +82,7 @@ class Setup:
     @cached_property
     def scrapers(self) -> tuple[Scraper, ...]:
         """Every program that scrapes, in the order of the documents."""
-        found = [scraper for document in self._own if (scraper := scraper_of(document))]
+        found = [scraper for document in self.originals if (scraper := scraper_of(document))]
         for document in (*self.documents, *self.values):  # a HelmRelease holds values too
             found += scrapers_in_values(document, self.settings.chart)
             self.notes += notes_in_values(document)
@@ -150,43 +111,6 @@ class Setup:
             if not document.kind and "scrape_configs" in document.tree:
                 found += jobs_of(document, ("scrape_configs",), None)
         return tuple(found)
-
-    def of_kind(self, *kinds: str, group: str | None = None) -> list[Document]:
-        """The Kubernetes objects of some kinds, and of an API group where one is given, in their order."""
-        ranked = [one for kind in dict.fromkeys(kinds) for one in self._by_kind.get(kind, ())]
-        if len(kinds) > 1:
-            ranked.sort(key=lambda one: one[0])
-        return [document for _, found, document in ranked if group is None or found == group]
-
-    @cached_property
-    def _by_kind(self) -> dict[str, list[tuple[int, str, Document]]]:
-        """The objects by kind, each with its rank and group: rules ask often, and dumps of clusters are large."""
-        found: dict[str, list[tuple[int, str, Document]]] = {}
-        for rank, document in enumerate(self.documents):
-            found.setdefault(document.kind, []).append((rank, document.group, document))
-        return found
-
-    def named(self, kind: str, name: str, group: str = "") -> list[Document]:
-        """The Kubernetes objects of a kind and an API group that have a name, in whichever namespaces."""
-        return self._by_name.get((group, kind, name), [])
-
-    @cached_property
-    def _by_name(self) -> dict[tuple[str, str, str], list[Document]]:
-        found: dict[tuple[str, str, str], list[Document]] = {}
-        for document in self.documents:
-            found.setdefault((document.group, document.kind, document.name), []).append(document)
-        return found
-
-    @cached_property
-    def workloads(self) -> tuple[tuple[Document, PodView], ...]:
-        """Everything that makes pods, scrapers too, but for what operators, charts and other documents make."""
-        return tuple((document, workload_pod(document)) for document in self._own if is_workload(document))
-
-    @cached_property
-    def _own(self) -> tuple[Document, ...]:
-        """The documents but for those that others of them make: dumps hold Deployments, ReplicaSets and Pods."""
-        made = made_by_others(self.documents)
-        return tuple(document for document in self.documents if id(document) not in made)
 
     @cached_property
     def merges_metrics(self) -> bool:

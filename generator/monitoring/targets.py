@@ -74,14 +74,14 @@ def _sets_address(scrape: Scrape) -> bool:
     return any(rule.target == "__address__" or rule.action in {"keep", "drop"} for rule in scrape.relabelings())
 
 
-def _in_scope(scrape: Scrape, document: Document) -> bool:
-    """Whether a monitor surely looks into an object's namespace."""
+def _scope(scrape: Scrape) -> set[str] | None:
+    """The namespaces that a monitor surely looks into; None for all."""
     selector = scrape.document.get(*scrape.spec, "namespaceSelector")
     selector = selector if isinstance(selector, Mapping) else {}
     if selector.get("any") is True:
-        return True
+        return None
     names = selector.get("matchNames")
-    return document.namespace in names if isinstance(names, list) and names else _same(scrape.document, document)
+    return set(map(str, names)) if isinstance(names, list) and names else {scrape.document.namespace}
 
 
 def _same(one: Document, other: Document) -> bool:
@@ -94,8 +94,8 @@ def _labels(value: object) -> dict[str, str]:
 
 def _of_pods(setup: Setup, scrape: Scrape, selector: object) -> Iterator[Target]:
     wanted = scrape.tree.get("port")
-    for document, pod in setup.workloads:
-        if not _in_scope(scrape, document) or not matches_labels(selector, pod.labels):
+    for document, pod in setup.workloads_in(_scope(scrape)):
+        if not matches_labels(selector, pod.labels):
             continue
         number = scrape.tree.get("portNumber")
         number = number if isinstance(number, int) else _declared(pod, wanted)
@@ -105,8 +105,8 @@ def _of_pods(setup: Setup, scrape: Scrape, selector: object) -> Iterator[Target]
 
 def _of_services(setup: Setup, scrape: Scrape, selector: object) -> Iterator[Target]:
     wanted = scrape.tree.get("port")
-    for service in setup.of_kind("Service", group=""):
-        if not _in_scope(scrape, service) or not matches_labels(selector, _labels(service.get("metadata", "labels"))):
+    for service in setup.services_in(_scope(scrape)):
+        if not matches_labels(selector, _labels(service.get("metadata", "labels"))):
             continue
         for port in _ports(service):
             if not wanted or port.name != wanted:
@@ -128,7 +128,7 @@ def _ports(service: Document) -> Iterator[ServicePort]:
 
 def _behind(setup: Setup, service: Document) -> Iterator[tuple[Document, PodView]]:
     """The workloads whose pods a Service selects."""
-    return (one for one in setup.workloads if _leads_to(service, *one))
+    return (one for one in setup.workloads_in({service.namespace}) if _leads_to(service, *one))
 
 
 def _leads_to(service: Document, workload: Document, pod: PodView) -> bool:
@@ -141,7 +141,7 @@ def _leads_to(service: Document, workload: Document, pod: PodView) -> bool:
 
 def _naming(setup: Setup, workload: Document, pod: PodView, number: int | None) -> Iterator[ServicePort]:
     """The ports of Services that lead to a pod's port."""
-    for service in setup.of_kind("Service", group=""):
+    for service in setup.services_in({workload.namespace}):
         if number is not None and _leads_to(service, workload, pod):
             yield from (port for port in _ports(service) if _target_port(port, pod) == number)
 

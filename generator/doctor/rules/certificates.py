@@ -26,7 +26,7 @@ from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.edits import REMOVE
 from generator.monitoring.pattern import DEFAULT, pattern_edits
-from generator.monitoring.setup import Volume, Writer
+from generator.monitoring.running import Volume, Writer
 from generator.monitoring.versions import spelled
 
 _VARIABLE = "OUTPUT_CERTS"

@@ -24,7 +24,7 @@ from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.directories import is_inside
 from generator.monitoring.pattern import pattern_edits
 from generator.monitoring.pod import Mount
-from generator.monitoring.setup import Volume
+from generator.monitoring.running import Volume
 
 FILE_NAMES = {"ca": "root-cert.pem", "cert": "cert-chain.pem", "key": "key.pem"}
 _OTHER_INJECTORS = ("vault.hashicorp.com/", "spiffe.io/", "csi.cert-manager.io/")

@@ -12,7 +12,7 @@ from generator.injection.annotations import CONFIG, STATUS, TEMPLATES, truth
 from generator.intake.document import Document
 from generator.monitoring import Edit, PodView, Scrape, Scraper, Setup
 from generator.monitoring.configuration import configuration_file
-from generator.monitoring.setup import Writer
+from generator.monitoring.running import Writer
 from generator.monitoring.versions import Version, image_version
 
 PROXY = "istio-proxy"
