@@ -84,7 +84,7 @@ class _Layout:
         tree: Tree = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
         tree |= {"resources": resources} if resources else {}
         tree |= {"patches": patches} if patches else {}
-        is_built = any(isinstance(old, BuiltDocument) for old, _ in self.adopted.changed)
+        is_built = any(isinstance(old, BuiltDocument) and not old.beside for old, _ in self.adopted.changed)
         notes = [_USE_ABOVE if is_built else _USE_BESIDE]
         self.write_apart(notes)
         guards = [index for index, entry in enumerate(patches) if "patch" in entry]

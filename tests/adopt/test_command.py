@@ -14,6 +14,7 @@ from generator.yaml import block
 from tests.adopt.helpers import adopted
 from tests.adopt.test_adopting import CONFIGURATION, WORKLOAD, both
 from tests.adopt.test_refusals import POD
+from tests.tools import run as run_tool
 
 
 @pytest.fixture
@@ -180,6 +181,25 @@ def test_a_component_in_use_is_made_anew_from_what_it_is_for(project, capsys):
     assert "+    global: {scrape_interval: 59s}" in capsys.readouterr().out
     invoke("deploy")
     assert "59s" in patch.read_text()
+
+
+def test_a_component_beside_a_namespace_and_a_prefix_stays_as_it_is(project):
+    text = both().replace("  namespace: monitoring\n", "")
+    (project / "app").mkdir()
+    (project / "app/all.yaml").write_text(text)
+    invoke("app/all.yaml")
+    names = "namespace: other\nnamePrefix: our-\nresources: [all.yaml]\n"
+    kustomization = project / "app/kustomization.yaml"
+    kustomization.write_text(f"{names}components: [../output/adopt/prometheus]\n")
+    (project / "top").mkdir()
+    (project / "top/kustomization.yaml").write_text("nameSuffix: -x\nresources: [../app]\n")
+    for folder in ("app", "top"):
+        invoke(folder)
+        patch = (project / "output/adopt/prometheus/deployment-prometheus.patch.yaml").read_text()
+        assert "\n  name: prometheus\n" in patch
+        assert "namespace" not in patch
+        assert "sidecar.istio.io/inject" in run_tool("kubectl", "kustomize", folder)
+    assert "beside these manifests" in (project / "output/adopt/prometheus/kustomization.yaml").read_text()
 
 
 def test_values_that_were_written_are_no_prometheus_of_their_own(project):

@@ -47,13 +47,16 @@ _KNOWN = {
 class Kustomization(NamedTuple):
     """A folder that kustomize builds: its path, its name as the user knows it, and what its file says.
 
-    Components below the folder ``without`` (a real path) are left out, as if the file didn't name them.
+    Components below the folder ``without`` (a real path) are left out, and with them all that kustomize does to the
+    objects after it has applied them: names and namespaces are as the component finds them. ``left_out`` takes these
+    components' names.
     """
 
     folder: str
     shown: str
     document: Document
     without: str = ""
+    left_out: list[str] = []  # noqa: RUF012  # `build` gives each its own
 
     def entries(self, key: str) -> list[Any]:
         """Give a field that holds a list; [] where there is none."""
@@ -113,18 +116,24 @@ def open_kustomization(folder: str, shown: str) -> Kustomization:
 def build(kustomization: Kustomization) -> list[BuiltDocument]:
     """Give the objects that kustomize would print, each with the files of its parts; no hashes behind names.
 
+    Where it was told to leave components out, they are as these find them.
+
     Raises:
         InputError: a file can't be read.
         UnrenderedError: the kustomization uses what isn't built here, or kustomize would refuse it.
     """
+    left_out: list[str] = []
     try:
-        items = _built(kustomization, [], ())
+        items = _built(kustomization._replace(left_out=left_out), [], ())
     except UnrenderedError as error:
         # A component, or a base, may be what can't be built; this is the one that the user builds.
         hint = error.problem.hint or f"build it first: {_command(kustomization, error)} | sidecert doctor -"
         raise UnrenderedError(error.problem._replace(hint=hint)) from error
     follow_names(items)
-    return [item.document() for item in items]
+    documents = [item.document() for item in items]
+    for document in documents:
+        document.beside = bool(left_out)
+    return documents
 
 
 def _command(kustomization: Kustomization, error: UnrenderedError) -> str:
@@ -136,6 +145,7 @@ def _built(kustomization: Kustomization, items: list[Item], above: tuple[str, ..
     """Give the objects of a kustomization; a component works on ``items``, which it is given."""
     _check_known(kustomization)
     above = (*above, os.path.realpath(kustomization.folder))
+    left_out = len(kustomization.left_out)
     for key in ("resources", "bases"):
         for number, name in enumerate(kustomization.entries(key)):
             items = items + _resource(kustomization, str(name), (key, number), above)
@@ -147,8 +157,11 @@ def _built(kustomization: Kustomization, items: list[Item], above: tuple[str, ..
                 generate(items, kind, as_map(entry), said, _files(kustomization))
         for number, name in enumerate(kustomization.entries("components")):
             if is_below(kustomization.path(str(name)), kustomization.without):
+                kustomization.left_out.append(str(name))
                 continue
             items = _built(_folder(kustomization, str(name), ("components", number), above), items, above)
+        if len(kustomization.left_out) > left_out:
+            return items
         for key in ("patchesStrategicMerge", "patches"):
             for number, entry in enumerate(kustomization.entries(key)):
                 said = (key, number)
@@ -229,7 +242,9 @@ def _folder(kustomization: Kustomization, name: str, said: ValuePath, above: tup
         raise _unbuildable(kustomization, "it is made of itself", said)
     if not kustomization_file(path):
         raise _unbuildable(kustomization, f"{kustomization.name(name)} holds no kustomization.yaml", said)
-    return open_kustomization(path, kustomization.name(name))._replace(without=kustomization.without)
+    return open_kustomization(path, kustomization.name(name))._replace(
+        without=kustomization.without, left_out=kustomization.left_out
+    )
 
 
 def is_below(path: str, folder: str) -> bool:
