@@ -14,7 +14,6 @@ from generator.adopt.scraping import printed
 from generator.adopt.trees import outermost
 from generator.errors import ValuePath
 from generator.intake.document import Document, as_map
-from generator.intake.kustomization.built import BuiltDocument
 from generator.patch import json_patch, merge_patch, same
 from generator.tree import OutputFile
 from generator.yaml import block
@@ -26,10 +25,10 @@ FOLDER = "adopt"
 VALUES = "values.yaml"
 JOBS = "scrape-jobs.yaml"
 
-_USE_BESIDE = "Name this folder in `components` of the kustomization.yaml beside these manifests, or of one above it."
-_USE_ABOVE = (
-    "Name this folder in `components` of a kustomization.yaml whose `resources` name the folder that was read: there "
-    "its objects have the names and namespaces that they have here."
+_USE = (
+    "Name this folder in `components` of a kustomization.yaml: the one beside the manifests that were read or, where a "
+    "kustomization was read, one whose `resources` name it. Objects have the names and namespaces there that they have "
+    "here."
 )
 _SINCE_28 = "The chart reads `scrapeConfigs` from version 28 on: for an older one, adopt with --chart-version."
 _GUARD = "This changes nothing: it fails where the object isn't there, which its patch would pass over."
@@ -84,8 +83,7 @@ class _Layout:
         tree: Tree = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
         tree |= {"resources": resources} if resources else {}
         tree |= {"patches": patches} if patches else {}
-        is_built = any(isinstance(old, BuiltDocument) and not old.beside for old, _ in self.adopted.changed)
-        notes = [_USE_ABOVE if is_built else _USE_BESIDE]
+        notes = [_USE]
         self.write_apart(notes)
         guards = [index for index, entry in enumerate(patches) if "patch" in entry]
         comments: Comments = {("patches", index): worded(_GUARD) for index in guards[:1]}

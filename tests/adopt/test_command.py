@@ -199,7 +199,6 @@ def test_a_component_beside_a_namespace_and_a_prefix_stays_as_it_is(project):
         assert "\n  name: prometheus\n" in patch
         assert "namespace" not in patch
         assert "sidecar.istio.io/inject" in run_tool("kubectl", "kustomize", folder)
-    assert "beside these manifests" in (project / "output/adopt/prometheus/kustomization.yaml").read_text()
 
 
 def test_values_that_were_written_are_no_prometheus_of_their_own(project):

@@ -122,18 +122,14 @@ def build(kustomization: Kustomization) -> list[BuiltDocument]:
         InputError: a file can't be read.
         UnrenderedError: the kustomization uses what isn't built here, or kustomize would refuse it.
     """
-    left_out: list[str] = []
     try:
-        items = _built(kustomization._replace(left_out=left_out), [], ())
+        items = _built(kustomization._replace(left_out=[]), [], ())
     except UnrenderedError as error:
         # A component, or a base, may be what can't be built; this is the one that the user builds.
         hint = error.problem.hint or f"build it first: {_command(kustomization, error)} | sidecert doctor -"
         raise UnrenderedError(error.problem._replace(hint=hint)) from error
     follow_names(items)
-    documents = [item.document() for item in items]
-    for document in documents:
-        document.beside = bool(left_out)
-    return documents
+    return [item.document() for item in items]
 
 
 def _command(kustomization: Kustomization, error: UnrenderedError) -> str:

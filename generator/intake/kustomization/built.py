@@ -27,7 +27,7 @@ class Layer(NamedTuple):
 class BuiltDocument(Document):
     """A document without a file of its own: a base, and the layers that were laid over it."""
 
-    __slots__ = ("beside", "files", "kustomization", "layers")
+    __slots__ = ("files", "kustomization", "layers")
 
     def __init__(self, tree: dict[str, Any], layers: tuple[Layer, ...], files: dict[ValuePath, Text]) -> None:
         """Take the tree, the layers in the order in which they were applied, and the strings that are files' texts."""
@@ -37,8 +37,6 @@ class BuiltDocument(Document):
         self.files = files
         #: The folder that was built, where several are: set by who builds.
         self.kustomization = ""
-        #: Whether it is as a component finds it that was left out, which stands beside what it is made of.
-        self.beside = False
 
     def locate(self, path: ValuePath = ()) -> Location:
         """Say where a value stands in the file that set it; of one that doesn't exist, the nearest part above it.
