@@ -92,10 +92,27 @@ def adopt(
         for unit in units:
             folder.put(unit)
         if not check:
-            folder.finish(force=force)
+            _finish(folder, force=force)
     _tell(found, names, folder, quiet=quiet or check)
     if check:
         _print_check(folder, quiet=quiet)
+
+
+def _finish(folder: OutputFolder, *, force: bool) -> None:
+    """Write what was put into the folder.
+
+    Raises:
+        OutputError: a file was edited by hand.
+    """
+    from generator.errors import OutputError
+
+    try:
+        folder.finish(force=force)
+    except OutputError as error:
+        hint = "put your change into manifests, values or a kustomization of your own, or lose it with --force"
+        raise OutputError(
+            [one._replace(hint=hint) if "--force" in one.hint else one for one in error.problems]
+        ) from error
 
 
 def _templates(folders: Folders, environment: str) -> Templates:

@@ -67,7 +67,7 @@ def test_a_file_edited_by_hand_stays(project):
     path = project / "output/adopt/prometheus/kustomization.yaml"
     path.write_text(path.read_text() + "# mine\n")
     (project / "deploy.yaml").write_text(WORKLOAD)
-    with pytest.raises(OutputError, match="edited by hand"):
+    with pytest.raises(OutputError, match=r"edited by hand\s+hint: put your change into manifests"):
         invoke("deploy.yaml")
     assert invoke("deploy.yaml", "--force") == 0
 
