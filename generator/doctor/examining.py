@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Severity
+from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Fix, Severity
 from generator.doctor.silence import silenced
 from generator.errors import Problem
 from generator.intake.document import Document
 from generator.monitoring import Setup
 from generator.monitoring.charts import chart_of
+from generator.monitoring.owners import controller_of
 
 
 class Diagnosis(NamedTuple):
@@ -46,7 +47,7 @@ def examine(setup: Setup, rules: Iterable[str] | None = None) -> Diagnosis:
                 found.document,
                 found.path,
                 found.found,
-                found.fix,
+                _fix(found.fix),
                 found.severity or rule.severity,
                 found.resource or _resource(found.document),
             )
@@ -71,6 +72,18 @@ def examine_all(setups: Sequence[Setup], rules: Sequence[str] | None = None) -> 
     unjudged = dict.fromkeys(problem for each in diagnoses for problem in each.unjudged)
     ordered = sorted(findings.values(), key=_order)
     return Diagnosis(tuple(ordered), tuple(unjudged), sum(each.silenced for each in diagnoses))
+
+
+def _fix(fix: Fix | None) -> Fix | None:
+    """Give a fix; without its edits where something makes an object that they change, and would undo them."""
+    for edit in fix.edits if fix else ():
+        document = edit.document
+        while document.outer is not None:
+            document = document.outer[0]
+        owner = controller_of(document)
+        if fix and owner:
+            return Fix(f"{fix.says}, in {owner}, which makes this object")
+    return fix
 
 
 def _resource(document: Document) -> str:

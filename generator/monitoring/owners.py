@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from generator.intake.document import Document
+from generator.intake.document import Document, as_list
 from generator.monitoring.labels import same_namespace
-from generator.monitoring.pod import as_list
+
+
+def controller_of(document: Document) -> str:
+    """Name what makes an object and keeps it as it is: ``Prometheus main``; "" for nothing."""
+    for owner in as_list(document.get("metadata", "ownerReferences")):
+        if isinstance(owner, Mapping) and owner.get("controller") is True:
+            return f"{owner.get('kind')} {owner.get('name')}"
+    return ""
 
 
 def made_by_others(documents: Sequence[Document]) -> frozenset[int]:

@@ -143,6 +143,13 @@ def test_a_directory_on_no_volume_is_told_where_it_is_named():
     assert finding.resource == "StatefulSet monitoring/prometheus"
 
 
+def test_a_directory_that_must_not_be_is_not_proposed():
+    text = but(PLAIN, (MOUNT, ""), ("OUTPUT_CERTS: /etc/istio-output-certs", "OUTPUT_CERTS: /etc/certs"))
+    fix = only(text, "output-directory-not-mounted").fix
+    assert fix is not None
+    assert fix.says == "have it write to /etc/istio-output-certs, and mount the shared volume there in istio-proxy"
+
+
 @pytest.mark.parametrize(
     "mount",
     [

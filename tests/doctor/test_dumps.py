@@ -37,6 +37,14 @@ def test_a_deployments_pods_are_known_without_their_replica_set():
     )
 
 
+def test_what_something_else_makes_is_not_changed():
+    made = _owned(_BROKEN, "StatefulSet", "prometheus-main", "Prometheus", "main")
+    fix = only(made, "outbound-intercepted").fix
+    assert fix is not None
+    assert not fix.edits
+    assert fix.says == "have nothing intercepted that leaves the pod, in Prometheus main, which makes this object"
+
+
 _OF_1_4 = """\
 apiVersion: v1
 kind: Pod

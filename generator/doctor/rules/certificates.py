@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from generator.doctor.rule import Fix, Found, rule
+from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import PLAIN, but
 from generator.doctor.rules.spoiling import MEMORY, MOUNT, MOUNT_VALUE, OUTPUT_CERTS
 from generator.doctor.rules.views import (
@@ -156,10 +156,10 @@ def output_directory_reserved(setup: Setup) -> Iterator[Found]:
         if posixpath.normpath(writer.directory) != _RESERVED:
             continue
         document, path = written_place(scraper)
-        severity = "error" if setup.settings.istio < (1, 9) else "warning"
+        severity: Severity = "error" if setup.settings.istio < (1, 9) else "warning"
         edits = pattern_edits(setup, scraper) if is_steered(setup, scraper) and can_be_edited(scraper) else ()
         fix = Fix(f"write to another directory, such as {DEFAULT.directory}, and mount the volume there", edits)
-        yield Found(document, path, "OUTPUT_CERTS is /etc/certs", fix, severity, str(scraper))  # type: ignore[arg-type]
+        yield Found(document, path, "OUTPUT_CERTS is /etc/certs", fix, severity, str(scraper))
 
 
 @rule(
@@ -181,7 +181,10 @@ def output_directory_not_mounted(setup: Setup) -> Iterator[Found]:
             continue
         document, path = written_place(scraper)
         edits = pattern_edits(setup, scraper) if is_steered(setup, scraper) and can_be_edited(scraper) else ()
-        fix = Fix(f"mount the shared volume in {PROXY} at {writer.directory}", edits)
+        says = f"mount the shared volume in {PROXY} at {writer.directory}"
+        if posixpath.normpath(writer.directory) == _RESERVED:  # of which output-directory-reserved tells
+            says = f"have it write to {DEFAULT.directory}, and mount the shared volume there in {PROXY}"
+        fix = Fix(says, edits)
         found = f"OUTPUT_CERTS is {writer.directory}, and {PROXY} mounts nothing there"
         yield Found(document, path, found, fix, resource=str(scraper))
 
