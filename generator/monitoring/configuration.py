@@ -6,8 +6,7 @@ import base64
 from collections.abc import Iterator
 
 from generator.errors import InputError, ValuePath
-from generator.intake.document import Document, Text
-from generator.monitoring.pod import as_list
+from generator.intake.document import Document, Text, as_list
 from generator.monitoring.scrape import Scrape, jobs_in_text
 from generator.monitoring.scraper import Scraper
 from generator.yaml.lenient import load_text

@@ -9,6 +9,11 @@ from generator.intake.document import Document
 from generator.monitoring.scraper import Scraper
 
 
+def labels_in(value: object) -> dict[str, str]:
+    """Give the labels in a map; what is no string is left out."""
+    return {key: label for key, label in value.items() if isinstance(label, str)} if isinstance(value, dict) else {}
+
+
 def same_namespace(one: str, other: str) -> bool:
     """Say whether two namespaces may be the same: one that isn't named may be any."""
     return not one or not other or one == other

@@ -118,11 +118,6 @@ class PodView:
                 yield Mount(path, name, directory, item.get("readOnly") is True, str(sub_path))
 
 
-def as_list(value: object) -> list[Any]:
-    """Give a list, empty for what is none."""
-    return value if isinstance(value, list) else []
-
-
 def is_workload(document: Document) -> bool:
     """Say whether a document makes pods by itself."""
     return document.kind in POD_PATHS and document.group in _GROUPS

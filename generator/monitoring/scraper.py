@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
-from generator.intake.document import Document
+from generator.intake.document import Document, as_list
 from generator.monitoring.edits import Edit
-from generator.monitoring.pod import PodView, as_list, is_workload, workload_pod
+from generator.monitoring.pod import PodView, is_workload, workload_pod
 from generator.monitoring.versions import Version, image_name, image_version, parse_version
 
 #: The kinds of resources that an operator makes a scraper's pods of: API group, product, name of its container.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
 from generator.intake.document import Document
-from generator.monitoring.labels import matches_labels
+from generator.monitoring.labels import labels_in, matches_labels
 from generator.monitoring.pod import PodView
 from generator.monitoring.scrape import Scrape
 from generator.monitoring.scraper import Scraper
@@ -88,10 +88,6 @@ def _same(one: Document, other: Document) -> bool:
     return one.namespace == other.namespace
 
 
-def _labels(value: object) -> dict[str, str]:
-    return {key: label for key, label in value.items() if isinstance(label, str)} if isinstance(value, dict) else {}
-
-
 def _of_pods(setup: Setup, scrape: Scrape, selector: object) -> Iterator[Target]:
     wanted = scrape.tree.get("port")
     for document, pod in setup.workloads_in(_scope(scrape)):
@@ -106,7 +102,7 @@ def _of_pods(setup: Setup, scrape: Scrape, selector: object) -> Iterator[Target]
 def _of_services(setup: Setup, scrape: Scrape, selector: object) -> Iterator[Target]:
     wanted = scrape.tree.get("port")
     for service in setup.services_in(_scope(scrape)):
-        if not matches_labels(selector, _labels(service.get("metadata", "labels"))):
+        if not matches_labels(selector, labels_in(service.get("metadata", "labels"))):
             continue
         for port in _ports(service):
             if not wanted or port.name != wanted:
@@ -135,7 +131,7 @@ def _leads_to(service: Document, workload: Document, pod: PodView) -> bool:
     selector = service.get("spec", "selector")
     if not isinstance(selector, dict) or not _same(service, workload):
         return False
-    wanted = _labels(selector)
+    wanted = labels_in(selector)
     return bool(wanted) and wanted.items() <= pod.labels.items()
 
 
@@ -179,7 +175,7 @@ def is_selected_surely(setup: Setup, scraper: Scraper, scrape: Scrape) -> bool:
     selector = scraper.of_resource(_NAMESPACE_SELECTORS.get(scrape.kind, ""))
     if selector is None:
         return _same(scraper.document, scrape.document)
-    labels = [_labels(one.get("metadata", "labels")) for one in setup.named("Namespace", scrape.document.namespace)]
+    labels = [labels_in(one.get("metadata", "labels")) for one in setup.named("Namespace", scrape.document.namespace)]
     return selector == {} or any(matches_labels(selector, one) for one in labels)
 
 
@@ -204,7 +200,7 @@ def mtls_mode(setup: Setup, target: Target) -> Mode | None:
         one for one in setup.of_kind("PeerAuthentication", group="security.istio.io") if one.namespace == namespace
     ]
     for document in policies:
-        wanted = _labels(document.get("spec", "selector", "matchLabels"))
+        wanted = labels_in(document.get("spec", "selector", "matchLabels"))
         if wanted and wanted.items() <= labels.items():
             ports = document.get("spec", "portLevelMtls")
             for key in ports if isinstance(ports, dict) else ():
@@ -213,7 +209,7 @@ def mtls_mode(setup: Setup, target: Target) -> Mode | None:
             if mode := _mode(document, "spec", "mtls"):
                 return Mode(mode, document, ("spec", "mtls", "mode"), "workload")
     for document in policies:
-        if not _labels(document.get("spec", "selector", "matchLabels")) and (mode := _mode(document, "spec", "mtls")):
+        if not labels_in(document.get("spec", "selector", "matchLabels")) and (mode := _mode(document, "spec", "mtls")):
             return Mode(mode, document, ("spec", "mtls", "mode"), "namespace")
     return None
 

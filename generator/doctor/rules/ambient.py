@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import PLAIN
-from generator.doctor.rules.policies import labels_in
 from generator.doctor.rules.views import by_hand, can_be_edited, existing, is_injected_already, label
 from generator.errors import ValuePath
 from generator.injection import inject
 from generator.injection.annotations import INJECT
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.labels import labels_in
 
 _DATAPLANE = "istio.io/dataplane-mode"
 _AMBIENT_NAMESPACE = """\

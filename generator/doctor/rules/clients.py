@@ -11,7 +11,6 @@ from generator.doctor.rules.policies import (
     Subject,
     app_ports,
     fits,
-    labels_in,
     policies_for,
     port_modes,
     resources,
@@ -32,6 +31,7 @@ from generator.injection import inject, intercepts
 from generator.intake.document import Document, value_at
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.edits import REMOVE
+from generator.monitoring.labels import labels_in
 
 _TLS_LABEL = "        security.istio.io/tlsMode: disabled\n"
 STRICT = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from generator.doctor.rule import Fix, Found, rule
+from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import PLAIN, but
 from generator.doctor.rules.spoiling import INJECT
 from generator.doctor.rules.views import (
@@ -145,8 +145,8 @@ def inject_label_beats_annotation(setup: Setup) -> Iterator[Found]:
             continue
         fix = Fix("ask for injection by the label, and drop the annotation", _to_label(scraper))
         found = f'the label is "{off}", the annotation "{scraper.pod.annotations[KEY]}"'
-        severity = "error" if has_own_certificates(setup, scraper) else "warning"
-        yield Found(scraper.document, label(scraper, KEY), found, fix, severity)  # type: ignore[arg-type]
+        severity: Severity = "error" if has_own_certificates(setup, scraper) else "warning"
+        yield Found(scraper.document, label(scraper, KEY), found, fix, severity)
 
 
 @rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.doctor.rule import Fix, Found, rule
+from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import PLAIN, but
 from generator.doctor.rules.spoiling import INBOUND, METADATA, OUTBOUND
 from generator.doctor.rules.views import (
@@ -72,9 +72,9 @@ def outbound_intercepted(setup: Setup) -> Iterator[Found]:
                 continue
             ports = annotations.get(names.EXCLUDE_OUT_PORTS, "")
             says = f"all but ports {ports}" if ports else "all"
-            severity = "warning" if ports else "error"
+            severity: Severity = "warning" if ports else "error"
             text = f"{says} that the pod sends is intercepted"
-            yield Found(scraper.document, place, text, fix, severity)  # type: ignore[arg-type]
+            yield Found(scraper.document, place, text, fix, severity)
         elif found.outbound_v6:
             yield Found(scraper.document, place, f"IPv6 is still intercepted ({found.by})", fix, "info")
 
@@ -124,17 +124,17 @@ def inbound_capture_ports(setup: Setup) -> Iterator[Found]:
         intercepted = intercepts(setup.pod_after(scraper)).inbound
         more = switched_off(scraper, names.INCLUDE_IN) if intercepted and is_steered(setup, scraper) else ()
         says = f"use {names.INCLUDE_IN}" if intercepted else "take it out: interception is off already"
-        severity = "warning" if intercepted else "info"
+        severity: Severity = "warning" if intercepted else "info"
         for inner, path, name, _ in proxy_metadata_of(scraper):
             if name == _DEAD:
                 fix = Fix(says, (Edit(inner, path, REMOVE), *more))
-                yield Found(inner, path, f"{_DEAD} is set", fix, severity, str(scraper))  # type: ignore[arg-type]
+                yield Found(inner, path, f"{_DEAD} is set", fix, severity, str(scraper))
         for path, _ in scraper.pod.containers():
             for place, item in scraper.pod.items(*path, "env"):
                 if item.get("name") == _DEAD:
                     fix = Fix(says, (scraper.pod.set(place, REMOVE), *more))
                     where = scraper.pod.where(*place)
-                    yield Found(scraper.document, where, f"{_DEAD} is set", fix, severity)  # type: ignore[arg-type]
+                    yield Found(scraper.document, where, f"{_DEAD} is set", fix, severity)
 
 
 @rule(

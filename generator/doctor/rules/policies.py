@@ -11,6 +11,7 @@ from generator.injection import proxy_container, variable
 from generator.injection.annotations import REVISION
 from generator.intake.document import Document
 from generator.monitoring import PodView, Scraper, Setup
+from generator.monitoring.labels import labels_in
 
 SECURITY, NETWORKING = "security.istio.io", "networking.istio.io"
 #: Where the mesh's own resources are, unless its configuration says otherwise.
@@ -39,11 +40,6 @@ class Subject(NamedTuple):
     pod: PodView
     namespace: str
     scraper: Scraper | None
-
-
-def labels_in(value: object) -> dict[str, str]:
-    """Give the labels in a map; what is no string is left out."""
-    return {key: label for key, label in value.items() if isinstance(label, str)} if isinstance(value, dict) else {}
 
 
 def resources(setup: Setup, kind: str) -> list[Document]:

@@ -8,11 +8,10 @@ from generator.doctor.rule import Fix, Found, rule
 from generator.doctor.rules.access import BINDING, ROLE
 from generator.doctor.rules.examples import CONFIGURATION, PLAIN, but
 from generator.doctor.rules.grants import account_of, allows, allows_url, discovers, grants_of
-from generator.doctor.rules.policies import labels_in
 from generator.intake.document import Document, as_list, value_at
 from generator.monitoring import Edit, Scrape, Scraper, Setup
 from generator.monitoring.edits import APPEND
-from generator.monitoring.labels import matches_labels
+from generator.monitoring.labels import labels_in, matches_labels
 
 _AGENT = 15020
 _KUBELET = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from generator.doctor.rule import Fix, Found, rule
+from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.certificates import writers, written_place
 from generator.doctor.rules.examples import OPERATOR, PLAIN, WORKLOAD_AND_CONFIGURATION, but
 from generator.doctor.rules.spoiling import METADATA, MOUNT, READER
@@ -119,8 +119,8 @@ def _unwritten(setup: Setup, scraper: Scraper, file: NamedFile | None, mount: Mo
         why = "OUTPUT_CERTS stands beside proxyMetadata, where no proxy takes it for a variable"
     path = next((one.path for one in scraper.pod.mounts(scraper.container) if one.name == mount.name), mount.path)
     found = f"the volume {volume.name}, mounted at {mount.directory}, starts empty, and {why}"
-    severity = "warning" if mounted and not astray else "error"
-    yield Found(scraper.document, existing(scraper.document, scraper.pod.where(*path)), found, fix, severity)  # type: ignore[arg-type]
+    severity: Severity = "warning" if mounted and not astray else "error"
+    yield Found(scraper.document, existing(scraper.document, scraper.pod.where(*path)), found, fix, severity)
 
 
 @rule(

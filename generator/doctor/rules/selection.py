@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import OPERATOR, but
-from generator.doctor.rules.policies import fits, labels_in, subjects
+from generator.doctor.rules.policies import fits, subjects
 from generator.doctor.rules.views import existing
 from generator.errors import ValuePath
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
-from generator.monitoring.labels import matches_labels
+from generator.monitoring.labels import labels_in, matches_labels
 from generator.monitoring.scrape import MONITORS
 
 _FIELDS = {

@@ -12,7 +12,6 @@ from generator.doctor.rules.policies import (
     fits,
     hides_labels,
     hosts_of,
-    labels_in,
     port_modes,
     resources,
     selected,
@@ -23,6 +22,7 @@ from generator.errors import ValuePath
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.edits import REMOVE
+from generator.monitoring.labels import labels_in
 
 #: How the labels of another kind's selector are spelled, and may stand here by mistake.
 _SPELLINGS: tuple[ValuePath, ...] = (

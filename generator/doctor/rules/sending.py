@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from generator.doctor.rule import Fix, Found, rule
 from generator.doctor.rules.clients import STRICT
 from generator.doctor.rules.examples import OPERATOR, but
-from generator.doctor.rules.policies import ROOT, fits, labels_in, port_modes, resources, selected, stated_mode
+from generator.doctor.rules.policies import ROOT, fits, port_modes, resources, selected, stated_mode
 from generator.doctor.rules.views import has_own_certificates
 from generator.errors import ValuePath
 from generator.injection import inject, intercepts
 from generator.intake.document import Document
 from generator.monitoring import Scraper, Setup
+from generator.monitoring.labels import labels_in
 
 _HOST = re.compile(r"(?:\w+://)?([a-z0-9-]+)\.([a-z0-9-]+)(?:\.svc(?:\.[a-z0-9.-]+)?)?(?::\d+)?(?:/.*)?")
 _SHORT = re.compile(r"(?:\w+://)?([a-z0-9-]+)(?::\d+)?(?:/.*)?")

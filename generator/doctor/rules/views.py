@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from posixpath import basename, dirname, join, normpath
 from typing import Any, NamedTuple
 
+from generator import injection
 from generator.errors import ValuePath
-from generator.injection import proxy_container, variable
-from generator.injection.annotations import CONFIG, STATUS, TEMPLATES, truth
+from generator.injection import proxy_container
+from generator.injection.annotations import CONFIG, STATUS, TEMPLATES
 from generator.intake.document import Document
 from generator.monitoring import Edit, PodView, Scrape, Scraper, Setup
 from generator.monitoring.configuration import configuration_file
@@ -112,7 +113,7 @@ def runs_envoy(setup: Setup, scraper: Scraper) -> bool:
     if proxy is None:
         return False
     agents = "grpc-agent" in scraper.pod.annotations.get(TEMPLATES, "")
-    return not agents and truth(variable(proxy, "DISABLE_ENVOY") or "") is not True
+    return not agents and injection.runs_envoy(proxy)
 
 
 def outside_pod(scraper: Scraper) -> list[tuple[ValuePath, str, str]]:
