@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from generator.monitoring.scrape import MONITORS, Scrape, Tls
@@ -96,8 +97,13 @@ def _is_for_another(setup: Setup, scrape: Scrape, scraper: Scraper | None) -> bo
     return any(scrape.tree.get(key) for key in ("bearerTokenFile", "authorization"))
 
 
-def mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
+@lru_cache(maxsize=1)  # a dozen rules ask for those of one setup
+def mtls_scrapes(setup: Setup) -> tuple[MtlsScrape, ...]:
     """Every job and monitor endpoint that presents Istio's certificates, once for each scraper that takes it up."""
+    return tuple(_mtls_scrapes(setup))
+
+
+def _mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
     for scrape in setup.scrapes:
         if scrape.kind == "scrape class" or _checks_a_name(scrape):
             continue
