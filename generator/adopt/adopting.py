@@ -19,8 +19,8 @@ from generator.adopt.trees import applied, can_be_edited, outermost
 from generator.errors import InputError, Problem, ValuePath
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Settings, Setup, assemble
+from generator.monitoring.completing import pattern_edits
 from generator.monitoring.edits import REMOVE, position
-from generator.monitoring.pattern import pattern_edits
 from generator.monitoring.pod import is_workload
 from generator.monitoring.scraper import OPERATED
 from generator.monitoring.worlds import worlds

@@ -8,7 +8,7 @@ from generator.doctor.unread import has_unreadable_configuration, unread
 from generator.errors import Problem
 from generator.monitoring import Setup
 from generator.monitoring.configuration import configuration_file
-from generator.monitoring.pattern import legacy_volumes
+from generator.monitoring.legacy import legacy_volumes
 from generator.monitoring.scrape import MONITORS
 
 

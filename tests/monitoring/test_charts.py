@@ -19,8 +19,8 @@ from generator.monitoring.charts import (
     deployment_annotations,
     merged_defaults,
 )
+from generator.monitoring.completing import pattern_edits
 from generator.monitoring.edits import REMOVE, edited_tree, edited_trees
-from generator.monitoring.pattern import pattern_edits
 from generator.monitoring.setup import Settings
 from generator.yaml import block, load
 

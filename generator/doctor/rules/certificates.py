@@ -24,8 +24,9 @@ from generator.errors import ValuePath
 from generator.injection.annotations import USER_VOLUME_MOUNT
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.completing import pattern_edits
 from generator.monitoring.edits import REMOVE
-from generator.monitoring.pattern import DEFAULT, pattern_edits
+from generator.monitoring.pattern import DEFAULT
 from generator.monitoring.running import Volume, Writer
 from generator.monitoring.versions import spelled
 

@@ -12,10 +12,10 @@ from generator.doctor.rules.spoiling import MEMORY, METADATA, MOUNT
 from generator.doctor.rules.views import can_be_edited, existing, files_of, is_istio
 from generator.errors import ValuePath
 from generator.monitoring import PodView, Scraper, Setup
+from generator.monitoring.completing import pattern_edits
 from generator.monitoring.directories import is_inside
 from generator.monitoring.edits import REMOVE
 from generator.monitoring.labels import same_namespace
-from generator.monitoring.pattern import pattern_edits
 
 _NAME = re.compile(r"istio\.(?P<account>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)")
 _CITADEL = "istio.io/key-and-cert"

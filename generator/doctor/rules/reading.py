@@ -21,8 +21,8 @@ from generator.doctor.rules.views import (
 from generator.injection import is_ours, proxy_container
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.completing import pattern_edits
 from generator.monitoring.directories import is_inside
-from generator.monitoring.pattern import pattern_edits
 from generator.monitoring.pod import Mount
 from generator.monitoring.running import Volume
 
