@@ -111,7 +111,7 @@ class Document:
 
     def __str__(self) -> str:
         """``Deployment monitoring/prometheus``, as kubectl users write it."""
-        name = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        name = f"{self.namespace}/{self.name}" if self.namespace and self.name else self.name
         return f"{self.kind} {name}".strip() or self.source
 
     def __repr__(self) -> str:

@@ -259,3 +259,8 @@ def test_ports_may_be_keys_without_quotes():
     [document] = documents_of(text, "a.yaml")
     assert document.get("spec", "portLevelMtls", "8080", "mode") == "DISABLE"
     assert document.locate(("spec", "portLevelMtls", "8080", "mode")).line == 5
+
+
+def test_an_object_without_a_name_is_called_by_its_kind():
+    [document] = documents_of("kind: Deployment\nmetadata: {namespace: monitoring}\n", "a.yaml")
+    assert str(document) == "Deployment"
