@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, but
+from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, WEB, but
 from generator.doctor.rules.merging import BY_ANNOTATION
-from generator.doctor.rules.modes import _POLICY, _TARGET
+from generator.doctor.rules.modes import _POLICY
 from generator.intake.document import documents_of
 from generator.monitoring.relabelling import Pod, merged_pod, outcomes
 from generator.monitoring.scrape import jobs_of
@@ -184,11 +184,11 @@ def test_http2_is_information_until_the_files_show_a_port_not_declared_as_http()
         "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: monitoring\nspec:\n"
         "  selector:\n    app: web\n  ports:\n  - name: metrics\n    port: 80\n    targetPort: http-metrics\n"
     )
-    found = only(text + _TARGET + service, "http2-not-off")
+    found = only(text + WEB + service, "http2-not-off")
     assert found.severity == "error"
     assert found.found.endswith("and port metrics of Service monitoring/web isn't declared as HTTP")
     for http in ("name: http-web", "name: metrics\n    appProtocol: http", "name: grpc-x"):
-        assert only(text + _TARGET + service.replace("name: metrics", http), "http2-not-off").severity == "info"
+        assert only(text + WEB + service.replace("name: metrics", http), "http2-not-off").severity == "info"
 
 
 @pytest.mark.parametrize(("port", "expected"), [("http-9080", []), ("metrics", ["http2-not-off"])])
@@ -485,7 +485,7 @@ _PORTS = (
     ],
 )
 def test_https_needs_a_strict_port(policy, expected):
-    assert [(one.rule.id, one.severity) for one in diagnose(OPERATOR + _TARGET + policy)] == expected
+    assert [(one.rule.id, one.severity) for one in diagnose(OPERATOR + WEB + policy)] == expected
 
 
 _SERVICE = """\
@@ -522,7 +522,7 @@ spec:
 )
 def test_a_service_monitor_is_followed_to_the_pods(target, change, told):
     monitor = but(OPERATOR, ("kind: PodMonitor", "kind: ServiceMonitor"), ("podMetricsEndpoints", "endpoints"), change)
-    text = monitor + _TARGET + _SERVICE.format(target=target) + _PERMISSIVE
+    text = monitor + WEB + _SERVICE.format(target=target) + _PERMISSIVE
     assert mine(text) == ["https-to-permissive"] * told
     if told:
         assert mine(repaired(text, only(text, "https-to-permissive"))) == []
@@ -531,7 +531,7 @@ def test_a_service_monitor_is_followed_to_the_pods(target, change, told):
 def test_a_port_that_relabelling_chooses_is_not_judged_by_its_mode():
     rule = "    relabelings:\n    - sourceLabels: [__meta_kubernetes_pod_ip]\n      targetLabel: __address__\n"
     monitor = but(OPERATOR, ("    enableHttp2: false\n", f"    enableHttp2: false\n{rule}"))
-    assert "https-to-permissive" not in mine(monitor + _TARGET + _PERMISSIVE)
+    assert "https-to-permissive" not in mine(monitor + WEB + _PERMISSIVE)
 
 
 @pytest.mark.parametrize(
@@ -547,7 +547,7 @@ def test_http_to_a_strict_port_is_told_where_a_proxy_guards_it(changes, told):
     monitor = but(
         OPERATOR, ("  scrapeClass: istio-mtls\n", ""), ("    scheme: https\n", ""), ("    enableHttp2: false\n", "")
     )
-    target = _TARGET.replace("prometheus.istio.io/merge-metrics", "prometheus.istio.io/merge-metrics")
+    target = WEB
     for old, new in changes:
         target = but(target, (old, new))
     assert mine(monitor + target + _POLICY.format(mode="STRICT")).count("http-to-strict") == told

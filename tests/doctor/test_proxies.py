@@ -16,7 +16,7 @@ LEFT_OUT = RULES["native-proxies-left-out"].wrong
 def test_a_pod_that_answers_itself_alone_is_named_with_the_job_that_asks():
     finding = only(LOCAL_ONLY, "metrics-for-localhost-only")
     assert finding.found == "METRICS_LOCALHOST_ACCESS_ONLY closes port 15020 to others, and job istio-mtls asks it"
-    assert str(finding.document) == "Deployment shop/web"
+    assert str(finding.document) == "Deployment monitoring/web"
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from generator.doctor.rules.examples import OPERATOR, PLAIN, but
+from generator.doctor.rules.examples import OPERATOR, PLAIN, WEB, but
 from generator.doctor.rules.mesh import DISABLE, SIDECAR
-from generator.doctor.rules.selection import _WEB as WEB
 from generator.doctor.rules.selection import is_slip
 from tests.doctor.helpers import diagnose, only, repaired
 from tests.doctor.meshing import mine, of_namespace

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from generator.doctor.rule import Fix, Found, rule
-from generator.doctor.rules.examples import OPERATOR
+from generator.doctor.rules.examples import OPERATOR, WEB
 from generator.doctor.rules.grants import account_of
 from generator.doctor.rules.policies import ROOT, fits, resources, selected
 from generator.injection import catches_port, inject
@@ -17,32 +17,8 @@ from generator.monitoring.targets import Target, targets_of
 
 #: Fields of a policy that say who comes.
 _WHO = ("principals", "namespaces", "serviceAccounts")
-_TARGET = """\
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web
-  namespace: monitoring
-spec:
-  selector:
-    matchLabels:
-      app: web
-  template:
-    metadata:
-      labels:
-        app: web
-        sidecar.istio.io/inject: "true"
-      annotations:
-        prometheus.istio.io/merge-metrics: "false"
-    spec:
-      containers:
-      - name: web
-        image: registry.example.com/web:1.4.2
-        ports:
-        - name: http-metrics
-          containerPort: 9102
----
+_TARGET = f"""\
+{WEB}---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata:

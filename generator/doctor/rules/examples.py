@@ -136,6 +136,35 @@ spec:
 """
 
 
+#: An application in the mesh beside them, whose metrics aren't merged.
+WEB = """\
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  namespace: monitoring
+spec:
+  selector:
+    matchLabels:
+      app: web
+  template:
+    metadata:
+      labels:
+        app: web
+        sidecar.istio.io/inject: "true"
+      annotations:
+        prometheus.istio.io/merge-metrics: "false"
+    spec:
+      containers:
+      - name: web
+        image: registry.example.com/web:1.4.2
+        ports:
+        - name: http-metrics
+          containerPort: 9102
+"""
+
+
 def but(example: str, *changes: tuple[str, str]) -> str:
     """Give an example with parts of it replaced, each of which stands in it once; raises ValueError for others."""
     for old, new in changes:

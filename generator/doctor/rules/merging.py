@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from generator.doctor.rule import Fix, Found, rule
-from generator.doctor.rules.examples import CONFIGURATION, PLAIN, but
+from generator.doctor.rules.examples import CONFIGURATION, PLAIN, WEB, but
 from generator.doctor.rules.jobs import found_at, mtls_of_jobs
 from generator.errors import ValuePath
 from generator.injection import inject
@@ -124,31 +124,16 @@ def snippet_of(item: Mapping[str, object]) -> str:
     since="Istio 1.7",
     sources=["istio `pkg/kube/inject/webhook.go` (`applyPrometheusMerge`)"],
     wrong=PLAIN
-    + """\
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web
-  namespace: shop
-spec:
-  selector:
-    matchLabels:
-      app: web
-  template:
-    metadata:
-      labels:
-        app: web
-        sidecar.istio.io/inject: "true"
-      annotations:
-        prometheus.io/scrape: "true"
-        prometheus.io/port: "8080"
-        prometheus.io/scheme: https
-    spec:
-      containers:
-      - name: web
-        image: registry.example.com/web:1.4.2
-""",
+    + but(
+        WEB,
+        (
+            '        prometheus.istio.io/merge-metrics: "false"\n',
+            (
+                '        prometheus.io/scrape: "true"\n        prometheus.io/port: "9102"\n'
+                "        prometheus.io/scheme: https\n"
+            ),
+        ),
+    ),
 )
 def https_on_merged_pod(setup: Setup) -> Iterator[Found]:
     """Look at what injection makes of each workload's annotations."""

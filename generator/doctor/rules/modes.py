@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.doctor.rule import Fix, Found, Severity, rule
-from generator.doctor.rules.examples import OPERATOR
+from generator.doctor.rules.examples import OPERATOR, WEB
 from generator.doctor.rules.jobs import PLAINTEXT, found_at, mtls_of_jobs
 from generator.doctor.rules.monitors import shared_class
 from generator.injection import catches_port, inject, intercepts
@@ -13,32 +13,6 @@ from generator.monitoring import Edit, Scrape, Setup
 from generator.monitoring.edits import REMOVE
 from generator.monitoring.targets import Mode, Target, mtls_mode, targets_of
 
-_TARGET = """\
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web
-  namespace: monitoring
-spec:
-  selector:
-    matchLabels:
-      app: web
-  template:
-    metadata:
-      labels:
-        app: web
-        sidecar.istio.io/inject: "true"
-      annotations:
-        prometheus.istio.io/merge-metrics: "false"
-    spec:
-      containers:
-      - name: web
-        image: registry.example.com/web:1.4.2
-        ports:
-        - name: http-metrics
-          containerPort: 9102
-"""
 _POLICY = """\
 ---
 apiVersion: security.istio.io/v1
@@ -66,7 +40,7 @@ spec:
         A DISABLE port takes none at all. Scrape such a port over http, or make it STRICT.
         """,
     sources=["istio `pilot/pkg/networking/core/filterchain_options.go`", "istio#38720", "prometheus/prometheus#15320"],
-    wrong=OPERATOR + _TARGET + _POLICY.format(mode="PERMISSIVE"),
+    wrong=OPERATOR + WEB + _POLICY.format(mode="PERMISSIVE"),
 )
 def https_to_permissive(setup: Setup) -> Iterator[Found]:
     """Look at the PeerAuthentication of what monitors with certificates scrape."""
@@ -96,7 +70,7 @@ def https_to_permissive(setup: Setup) -> Iterator[Found]:
         """,
     sources=["istio `pilot/pkg/networking/core/filterchain_options.go`", "prometheus-operator#2435"],
     wrong=OPERATOR.replace("  scrapeClass: istio-mtls\n", "").replace("    scheme: https\n    enableHttp2: false\n", "")
-    + _TARGET
+    + WEB
     + _POLICY.format(mode="STRICT"),
 )
 def http_to_strict(setup: Setup) -> Iterator[Found]:

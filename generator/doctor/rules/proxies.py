@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.doctor.rule import Fix, Found, rule
-from generator.doctor.rules.examples import CONFIGURATION, PLAIN
+from generator.doctor.rules.examples import CONFIGURATION, PLAIN, WEB, but
 from generator.doctor.rules.jobs import found_at
 from generator.doctor.rules.merging import BY_ANNOTATION, BY_NAME
 from generator.errors import ValuePath
@@ -29,31 +29,16 @@ _CONTAINER = "__meta_kubernetes_pod_container_name"
 _PORT_NAME = "__meta_kubernetes_pod_container_port_name"
 
 _ANNOTATED_PORTS = f"{PLAIN}---\n{over_http(BY_ANNOTATION)}"
-_SILENT = """\
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web
-  namespace: shop
-spec:
-  selector:
-    matchLabels:
-      app: web
-  template:
-    metadata:
-      labels:
-        app: web
-        sidecar.istio.io/inject: "true"
-      annotations:
-        proxy.istio.io/config: |
-          proxyMetadata:
-            METRICS_LOCALHOST_ACCESS_ONLY: "true"
-    spec:
-      containers:
-      - name: web
-        image: registry.example.com/web:1.4.2
-"""
+_SILENT = but(
+    WEB,
+    (
+        '        prometheus.istio.io/merge-metrics: "false"\n',
+        (
+            "        proxy.istio.io/config: |\n          proxyMetadata:\n"
+            '            METRICS_LOCALHOST_ACCESS_ONLY: "true"\n'
+        ),
+    ),
+)
 
 
 @rule(

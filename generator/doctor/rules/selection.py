@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from generator.doctor.rule import Fix, Found, Severity, rule
-from generator.doctor.rules.examples import OPERATOR, but
+from generator.doctor.rules.examples import OPERATOR, WEB, but
 from generator.doctor.rules.policies import fits, subjects
 from generator.doctor.rules.views import existing
 from generator.errors import ValuePath
@@ -27,32 +27,6 @@ _NAME_LABEL = "kubernetes.io/metadata.name"
 # Keys by which things are called; one is often written for another.
 _NAMES = {"app", "app.kubernetes.io/name", "k8s-app", "name", "app.kubernetes.io/instance", "component"}
 _NEAR = 0.86
-_WEB = """\
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web
-  namespace: monitoring
-spec:
-  selector:
-    matchLabels:
-      app: web
-  template:
-    metadata:
-      labels:
-        app: web
-        sidecar.istio.io/inject: "true"
-      annotations:
-        prometheus.istio.io/merge-metrics: "false"
-    spec:
-      containers:
-      - name: web
-        image: registry.example.com/web:1.4.2
-        ports:
-        - name: http-metrics
-          containerPort: 9102
-"""
 
 
 def monitors(setup: Setup) -> list[Document]:
@@ -181,7 +155,7 @@ def _spelled(labels: Mapping[str, str]) -> str:
         no error. Told only where one thing among the files differs by a slip, and none fits.
         """,
     sources=["prometheus-operator `pkg/apis/monitoring/v1/types.go`", "Kubernetes, Labels and Selectors"],
-    wrong=but(OPERATOR, ("      app: web\n", "      app: wbe\n")) + _WEB,
+    wrong=but(OPERATOR, ("      app: web\n", "      app: wbe\n")) + WEB,
 )
 def selector_nearly_fits(setup: Setup) -> Iterator[Found]:
     """Compare selectors with what is in the namespaces that they look into."""
