@@ -7,6 +7,7 @@ each step the documents are read again as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from generator.adopt import charts
@@ -87,12 +88,16 @@ class Clusters:
     def with_scraper(self, scraper: Scraper) -> tuple[Manifests, Setup, Scraper]:
         """Give the manifests that a scraper belongs to, and that scraper among them."""
         document, place = outermost(scraper.document), scraper.pod.where()
-        return next(
+        found = [
             (manifests, setup, one)
             for manifests, setup in self.setups
             for one in setup.scrapers
-            if outermost(one.document) is document and one.pod.where() == place and one.name == scraper.name
-        )
+            if one.name == scraper.name and one.pod.where() == place
+        ]
+        same = (one for one in found if outermost(one[2].document) is document)
+        # What a chart's values install is read anew in each setup.
+        alike = (one for one in found if one[2].document.locate() == scraper.document.locate())
+        return next(chain(same, alike))
 
 
 def adopt(manifests: Manifests, setup: Setup, scraper: Scraper, templates: Templates) -> Adopted:

@@ -21,34 +21,8 @@ from generator.monitoring.scrape import Scrape
 from generator.monitoring.scraper import Scraper
 from generator.monitoring.versions import Version
 
-#: The major versions that are kept up with, the newest first.
-_VERSIONS: Mapping[str, tuple[int, ...]] = {STACK: (88, 87, 86), PROMETHEUS: (29, 28, 27)}
 #: Key of a list of Kubernetes objects that the chart installs too.
 EXTRA_OBJECTS: Final = "extraManifests"
-# From which version of the chart on, which Prometheus at least.
-_RUNS: Mapping[str, Sequence[tuple[Version, Version]]] = {
-    STACK: (
-        ((67, 0), (3, 0, 1)),
-        ((83, 7), (3, 11, 2)),
-        ((86, 3, 1), (3, 12, 0)),
-        ((88, 5, 3), (3, 14, 0)),
-    ),
-    PROMETHEUS: (
-        ((27, 11), (3, 3, 0)),
-        ((27, 19), (3, 4, 1)),
-        ((28, 13), (3, 10, 0)),
-        ((29, 27), (3, 14, 0)),
-    ),
-}
-# Lists that aren't empty in the chart's values.yaml, of those that have to do with Prometheus.
-_FILLED: Mapping[str, tuple[ValuePath, ...]] = {
-    STACK: (),
-    PROMETHEUS: (
-        ("server", "extraFlags"),
-        ("server", "persistentVolume", "accessModes"),
-        ("serverFiles", "prometheus.yml", "rule_files"),
-    ),
-}
 _JOBS = ("serverFiles", "prometheus.yml", "scrape_configs")
 _WORKLOAD_ANNOTATIONS: Mapping[str, tuple[ValuePath, ...]] = {
     # The operator copies them to the StatefulSet, not to its pods.
@@ -211,35 +185,6 @@ def _other_values(document: Document) -> Iterator[Problem]:
             yield Problem(f"{document} takes values from elsewhere too, which are not judged", document.locate(path))
 
 
-# ---------------------------------------------------------------------------------------------------------- facts
-
-
-def chart_versions() -> Mapping[str, tuple[int, ...]]:
-    """Give the major versions of each chart that are kept up with, the newest first."""
-    return _VERSIONS
-
-
-def default_prometheus(chart: str, version: Version | None) -> Version | None:
-    """Give the version of Prometheus that a chart runs by itself, at least; None where that isn't known.
-
-    ``version`` is the chart's, None for the newest. Sources: the charts' ``Chart.yaml`` and renderings of releases.
-    """
-    known = [runs for since, runs in _RUNS.get(chart, ()) if version is None or since <= version]
-    return known[-1] if known else None
-
-
-def merged_defaults(chart: str, version: Version | None) -> list[ValuePath]:
-    """Give the keys whose lists the chart's own values fill: whoever sets one of them has to repeat what it held.
-
-    Helm replaces lists. All other lists of the pod (volumes, mounts, containers, scrape classes) are empty by default.
-    ``version`` is the chart's, None for the newest.
-    """
-    filled = list(_FILLED.get(chart, ()))
-    if chart == PROMETHEUS and not chart_jobs.reads_job_map(version):
-        filled.append(_JOBS)
-    return filled
-
-
 def workload_annotations(document: Document) -> list[ValuePath]:
     """Give the paths of annotations that go to the workload (or the operator's resource), and not to its pods."""
     found: list[ValuePath] = []
@@ -249,8 +194,3 @@ def workload_annotations(document: Document) -> list[ValuePath]:
             if isinstance(annotations, dict) and annotations:
                 found.append(values.where(*path))
     return found
-
-
-def deployment_annotations(document: Document) -> ValuePath | None:
-    """Give the path of the first annotations of a workload that aren't its pods'; None where the values have none."""
-    return next(iter(workload_annotations(document)), None)

@@ -480,3 +480,33 @@ def test_what_something_else_makes_is_left_out_beside_what_makes_it():
         "  name: prometheus-1\n  ownerReferences: [{kind: Deployment, name: prometheus}]\n  namespace",
     )
     assert str(adopted(f"{WORKLOAD}---\n{replicas}").scraper) == "Deployment monitoring/prometheus"
+
+
+UNVERIFIED = """\
+      - job_name: mesh
+        scheme: https
+        tls_config:
+          ca_file: /etc/prom-certs/root-cert.pem
+          cert_file: /etc/prom-certs/cert-chain.pem
+          key_file: /etc/prom-certs/key.pem
+        static_configs: []
+"""
+
+
+def test_an_error_of_its_own_configuration_is_repaired_and_told():
+    found = adopted(both(CONFIGURATION + UNVERIFIED))
+    assert [one.rule.id for one in found.repaired] == ["skip-verify-missing"]
+    text = tree_of(files(found)["configmap-config.patch.yaml"])["data"]["prometheus.yml"]
+    assert "insecure_skip_verify: true" in text
+
+
+def test_an_error_of_anothers_configuration_is_left_to_that():
+    other = CONFIGURATION.replace("name: config", "name: theirs") + UNVERIFIED
+    theirs = WORKLOAD.replace("name: prometheus", "name: other", 1).replace("name: config", "name: theirs")
+    found = adopted(f"{both()}---\n{other}---\n{theirs}", "deployment/prometheus")
+    assert found.repaired == ()
+    assert found.left == ()
+    assert {str(old) for old, _ in found.changed} == {
+        "Deployment monitoring/prometheus",
+        "ConfigMap monitoring/config",
+    }

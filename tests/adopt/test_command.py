@@ -10,7 +10,7 @@ from click import UsageError
 from generator.cli.adopt import adopt as command
 from generator.cli.commands import invoke as run
 from generator.errors import InputError, OutputError
-from generator.yaml import block
+from generator.yaml import block, load
 from tests.adopt.helpers import adopted
 from tests.adopt.test_adopting import CONFIGURATION, WORKLOAD, both
 from tests.adopt.test_refusals import POD
@@ -250,3 +250,15 @@ def test_a_colon_between_brackets_stays_as_it_is(project):
     patch = (project / "output/adopt/prometheus/configmap-config.patch.yaml").read_text()
     assert "static_configs: [{targets: [localhost:9090]}]\n" in patch
     assert "job_name: istio-mtls\n" in patch
+
+
+def test_a_workload_that_values_install_is_refused(project):
+    values = {"prometheus": {"enabled": False, "prometheusSpec": {}}, "extraManifests": [load(WORKLOAD, "")]}
+    (project / "values.yaml").write_text(block(values) + "\n")
+    with pytest.raises(InputError) as error:
+        invoke("values.yaml")
+    assert str(error.value) == (
+        "values.yaml:2:3: Deployment monitoring/prometheus can't be adopted: it stands in values of a chart, "
+        "where no patch reaches it\n    hint: keep it in a manifest of its own"
+    )
+    assert written(project) == set()

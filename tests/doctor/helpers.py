@@ -7,8 +7,8 @@ from typing import Any
 from generator.doctor import Diagnosis, Finding, examine
 from generator.intake.document import documents_of
 from generator.monitoring import Edit, Settings, Setup, assemble
-from generator.monitoring.edits import edited_trees
 from generator.yaml import block
+from tests.edits import edited_trees
 
 
 def setup_of(text: str, **settings: Any) -> Setup:

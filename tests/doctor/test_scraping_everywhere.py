@@ -13,9 +13,9 @@ import generator.doctor.rules  # noqa: F401  # registers them
 from generator.doctor import RULES, Finding, examine
 from generator.intake.document import documents_of
 from generator.monitoring import assemble
-from generator.monitoring.edits import edited_trees
 from generator.yaml import block, load
 from tests.doctor.scraping import MODULES, mine
+from tests.edits import edited_trees
 
 MY_RULES = [rule.id for rule in RULES.values() if rule.check.__module__.rpartition(".")[2] in MODULES]
 ROOT = Path(__file__).parents[2]

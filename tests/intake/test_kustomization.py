@@ -487,6 +487,30 @@ def test_what_is_not_built_here_is_told_with_the_command_that_builds_it(
     assert not found.manifests
 
 
+@pytest.mark.parametrize(
+    ("operation", "reason"),
+    [
+        ("nonsense", "a JSON patch is a list of maps with `op` and `path`"),
+        ("{op: replace, path: '', value: 1}", "the JSON patch leaves no object"),
+        ("{op: add, path: spec/x, value: 1}", "a JSON patch's `path` must be a string that begins with `/`"),
+        ("{op: move, path: /spec/x}", "the operation `move` needs `from`"),
+        ("{op: test, path: /kind, value: Pod}", "the test of /kind fails"),
+        ("{op: swap, path: /kind}", "a JSON patch's `op` can't be 'swap'"),
+    ],
+)
+def test_a_json_patch_that_cannot_be_made_says_why(project: WriteTree, operation: str, reason: str):
+    patches = f"patches:\n- target: {{kind: Service}}\n  patch: |\n    - {operation}\n"
+    folder = project({"a.yaml": SERVICE, "kustomization.yaml": f"resources: [a.yaml]\n{patches}"})
+    (problem,) = read([str(folder)], str).unrendered
+    assert problem.message == f"this kustomization can't be built here: {reason}"
+
+
+def test_a_kustomization_that_is_no_map_is_refused(project: WriteTree):
+    folder = project({"kustomization.yaml": "- a.yaml\n"})
+    with pytest.raises(InputError, match="a kustomization is one map"):
+        read([str(folder)], str)
+
+
 def test_the_command_builds_what_was_given_not_the_part_that_cant_be_built(project: WriteTree):
     component = "kind: Component\nreplacements: [{source: {kind: Service}, targets: []}]\n"
     top = "resources: [../a.yaml]\ncomponents: [../part]\n"

@@ -14,15 +14,13 @@ from generator.intake.document import Document, documents_of
 from generator.monitoring import Edit, Scrape, Scraper, Setup, assemble
 from generator.monitoring.charts import (
     chart_of,
-    chart_versions,
-    default_prometheus,
-    deployment_annotations,
-    merged_defaults,
+    workload_annotations,
 )
 from generator.monitoring.completing import pattern_edits
-from generator.monitoring.edits import REMOVE, edited_tree, edited_trees
+from generator.monitoring.edits import REMOVE, edited_tree
 from generator.monitoring.setup import Settings
 from generator.yaml import block, load
+from tests.edits import edited_trees
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 with_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the public manifests are not here")
@@ -855,39 +853,8 @@ def assembled_notes(text: str) -> list[str]:
     ],
 )
 def test_annotations_of_the_workload_are_not_the_pods(text: str, path: ValuePath | None) -> None:
-    assert deployment_annotations(of(text)) == path
+    assert workload_annotations(of(text)) == ([path] if path else [])
     assert one(text).pod.annotations == ({} if path else {"a": "b"})
-
-
-def test_the_newest_three_major_versions_are_kept_up_with() -> None:
-    for versions in chart_versions().values():
-        assert list(versions) == [versions[0], versions[0] - 1, versions[0] - 2]
-
-
-@pytest.mark.parametrize(
-    ("chart", "version", "prometheus"),
-    [
-        ("kube-prometheus-stack", None, (3, 14, 0)),
-        ("kube-prometheus-stack", (88, 5, 3), (3, 14, 0)),
-        ("kube-prometheus-stack", (88,), (3, 12, 0)),
-        ("kube-prometheus-stack", (86,), (3, 11, 2)),
-        ("kube-prometheus-stack", (50, 1), None),
-        ("prometheus", None, (3, 14, 0)),
-        ("prometheus", (28, 13, 0), (3, 10, 0)),
-        ("prometheus", (27,), None),
-        ("loki", None, None),
-    ],
-)
-def test_a_charts_own_prometheus_is_at_least_so_new(chart: str, version: Any, prometheus: Any) -> None:
-    assert default_prometheus(chart, version) == prometheus
-
-
-def test_lists_that_the_chart_fills_are_known() -> None:
-    jobs = ("serverFiles", "prometheus.yml", "scrape_configs")
-    assert merged_defaults("kube-prometheus-stack", None) == []
-    assert jobs in merged_defaults("prometheus", (27, 19))
-    assert jobs not in merged_defaults("prometheus", (28, 0))
-    assert ("server", "extraVolumes") not in merged_defaults("prometheus", None)
 
 
 # ---------------------------------------------------------------------------------------------------- public files
@@ -923,8 +890,7 @@ def test_the_public_values_of_the_prometheus_chart_are_read() -> None:
 def test_annotations_in_the_wrong_place_are_found_in_public_values() -> None:
     setup = public("sds/kyma-project__kyma__14fc7c1d-prometheus-istio-values.yaml")
     [scraper] = setup.scrapers
-    path = deployment_annotations(scraper.document)
-    assert path is not None
+    [path] = workload_annotations(scraper.document)
     assert scraper.document.locate(path).line == 870
     assert setup.writer(scraper) is None
     assert scraper.version == (2, 22, 1)

@@ -11,11 +11,12 @@ from generator.build import Builder
 from generator.intake.document import documents_of
 from generator.monitoring import Settings, Setup, assemble
 from generator.monitoring.completing import pattern_edits
-from generator.monitoring.edits import edited_trees, snippet
+from generator.monitoring.edits import snippet
 from generator.monitoring.legacy import is_legacy_secret
 from generator.monitoring.pattern import CONFIG, DEFAULT, INJECT, USER_VOLUME_MOUNT
 from generator.workspace import open_workspace
 from generator.yaml import block, load
+from tests.edits import edited_trees
 
 WORKLOAD = """\
 apiVersion: apps/v1
