@@ -41,6 +41,9 @@ _KINDS = {
 #: How often a watch that asked for bookmarks gets one, in seconds.
 _BOOKMARK_INTERVAL = 5.0
 
+#: How long an API that closes lets its watches write their end, in seconds.
+_END_OF_WATCHES = 5.0
+
 
 class Service(NamedTuple):
     """A headless Service; ``ports`` are container ports by the port's name, and so are those of the Service."""
@@ -349,31 +352,41 @@ class _Server(ThreadingHTTPServer):
         self.token = token
         self.requests: list[str] = []
         self._connections: set[socket.socket] = set()
-        self._guard = threading.Lock()
+        self._fewer_connections = threading.Condition()
         super().__init__(("127.0.0.1", 0), _Handler)
         # The handshake is left to the thread of the connection: a client that is slow at it keeps nobody waiting.
         self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        with self._guard:
+        with self._fewer_connections:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        with self._guard:
-            self._connections.discard(request)
         super().shutdown_request(request)
+        with self._fewer_connections:
+            self._connections.discard(request)
+            self._fewer_connections.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no error."""
 
     def close(self) -> None:
-        """Close the idle connections too, on which a client waits for its next request."""
-        with self._guard:
-            for connection in self._connections:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+        """Close the idle connections too, on which a client may send its next request.
+
+        Only their reading ends at first: a watch still has the end of its answer to write.
+        """
+        with self._fewer_connections:
+            self._shut(socket.SHUT_RD)
+            self._fewer_connections.wait_for(lambda: not self._connections, _END_OF_WATCHES)
+            self._shut(socket.SHUT_RDWR)
         self.server_close()
+
+    def _shut(self, how: int) -> None:
+        for connection in self._connections:
+            with suppress(OSError):
+                # The shutdown of an SSLSocket would drop its encryption, and what is still written would be cleartext.
+                socket.socket.shutdown(connection, how)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -23,7 +23,7 @@ import yaml
 from generator.resource import Resource
 from tests import relabel, tools
 from tests.e2e import discovery, pods
-from tests.e2e.kubernetes import KubernetesApi, Service
+from tests.e2e.kubernetes import KubernetesApi, Service, _Handler
 from tests.e2e.pods import Container, Pod, Port, expected_targets
 from tests.e2e.processes import ProcessError, claimed_network, free_port
 from tests.e2e.prometheus import (
@@ -296,6 +296,29 @@ def test_a_closed_api_ends_its_watches_and_leaves_no_thread(api):
     assert threading.active_count() < before
     with pytest.raises(OSError, match="refused"):
         Client(api).list("/api/v1/pods")
+
+
+def test_a_watch_that_is_slow_to_end_is_heard_to_its_end(api, monkeypatch):
+    write = _Handler._chunk
+
+    def write_late(handler: _Handler, content: bytes) -> None:
+        time.sleep(0.2)
+        write(handler, content)
+
+    monkeypatch.setattr(_Handler, "_chunk", write_late)
+    with Client(api).open("/api/v1/pods?watch=1&resourceVersion=1000") as watch:
+        api.close()
+        assert watch.read() == b""
+
+
+def test_a_client_that_does_not_read_keeps_no_closed_api_waiting(api, monkeypatch):
+    monkeypatch.setattr("tests.e2e.kubernetes._END_OF_WATCHES", 0.2)
+    large = web("web-9", "127.0.9.9")._replace(annotations={"filler": "x" * 16_000_000})
+    with Client(api).open("/api/v1/pods?watch=1&resourceVersion=1000"):
+        api.put(large)
+        began = time.monotonic()
+        api.close()
+    assert time.monotonic() - began < 5
 
 
 # ------------------------------------------------------------------------------------------------- swapped discovery
