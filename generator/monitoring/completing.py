@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from generator.injection.annotations import TEMPLATES
+from generator.intake.document import Document
 from generator.monitoring.certificate_volume import CertificateVolume
 from generator.monitoring.directories import same_directory
 from generator.monitoring.edits import REMOVE, Edit
@@ -100,7 +102,7 @@ class _Work:
             yield self.pod.set(place, block({**config, "proxyMetadata": metadata}, sort_keys=False) + "\n")
             return
         for key, value in config.items():
-            if key not in inner.tree and not (key == HOLD and inner.get("proxyMetadata", "DISABLE_ENVOY") is not None):
+            if key not in inner.tree and not (key == HOLD and self.waits_in_vain(inner)):
                 yield Edit(inner, (key,), value)
         for key, value in metadata.items():
             found = inner.get("proxyMetadata", key)
@@ -108,6 +110,14 @@ class _Work:
                 yield Edit(inner, ("proxyMetadata", key), value)
         if "OUTPUT_CERTS" in inner.tree:  # it is known under proxyMetadata alone
             yield Edit(inner, ("OUTPUT_CERTS",), REMOVE)
+
+    def waits_in_vain(self, inner: Document) -> bool:
+        """Whether a hold would ask for an Envoy that doesn't run: neither a container nor a template asks the agent."""
+        pattern = self.pattern.config.get("proxyMetadata", {})
+        without_envoy = "DISABLE_ENVOY" in pattern or inner.get("proxyMetadata", "DISABLE_ENVOY") is not None
+        templates = {**self.pattern.annotations, **self.pod.annotations}.get(TEMPLATES, "")
+        asks_agent = "grpc-agent" in templates or any("lifecycle" in one for one in self.containers_to_add())
+        return without_envoy and not asks_agent
 
     def mount_annotation_edits(self, volume: str) -> Iterator[Edit]:
         """Have the volume mounted in the proxy, where the agent writes."""
@@ -138,10 +148,13 @@ class _Work:
 
     def container_edits(self) -> Iterator[Edit]:
         """Add what is laid over the injected containers."""
+        for container in self.containers_to_add():
+            yield self.pod.append(("spec", "containers"), dict(container))
+
+    def containers_to_add(self) -> list[Mapping[str, Any]]:
+        """Those of the pattern that the pod hasn't got."""
         named = [item.get("name") for _, item in self.pod.containers()]
-        for container in self.pattern.containers:
-            if container.get("name") not in named:
-                yield self.pod.append(("spec", "containers"), dict(container))
+        return [container for container in self.pattern.containers if container.get("name") not in named]
 
 
 def _mounts(item: object, directory: str) -> bool:

@@ -374,6 +374,7 @@ def test_what_all_environments_share_holds_for_components_too(tmp_path):
     assert authentication["spec"]["portLevelMtls"] == base["PeerAuthentication"]["spec"]["portLevelMtls"]
     assert pod_labels(found["StatefulSet/full"])["istio.io/rev"] == "canary"
     assert named(pod["spec"]["containers"], "istio-proxy") == named(own_pod["spec"]["containers"], "istio-proxy")
+    assert "postStart" in named(pod["spec"]["containers"], "istio-proxy")["lifecycle"]
     assert [mount["mountPath"] for mount in named(pod["spec"]["containers"], "prometheus")["volumeMounts"]] == [
         *("/etc/prometheus", "/etc/promxcerts-d", "/prometheus", "/etc/prom.certs-d")
     ]

@@ -426,7 +426,10 @@ def test_an_environments_resources_give_its_pattern(tmp_path):
     pattern = pattern_of(rendered(open_workspace(".", str(tmp_path)), "one"))
     assert pattern.labels["istio.io/rev"] == "canary"
     assert (pattern.directory, pattern.mount_path, pattern.volume, pattern.size_limit) == ("/out", "/in", "mine", "1Mi")
-    assert pattern.config == {"proxyMetadata": {"DISABLE_ENVOY": "true", "SECRET_TTL": "10m"}}
+    assert pattern.config == {
+        "holdApplicationUntilProxyStarts": True,
+        "proxyMetadata": {"DISABLE_ENVOY": "true", "SECRET_TTL": "10m"},
+    }
     assert [container["name"] for container in pattern.containers] == ["istio-proxy"]
 
 

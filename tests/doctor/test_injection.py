@@ -19,6 +19,7 @@ from generator.doctor.rules.spoiling import (
     OUTBOUND,
     OUTPUT_CERTS,
 )
+from generator.intake.document import documents_of
 from tests.doctor.helpers import diagnose, ids, only, repaired
 
 OFF = '        sidecar.istio.io/inject: "false"\n'
@@ -227,11 +228,11 @@ def test_all_four_of_the_proxys_resources_or_none():
 
 def test_probes_to_port_zero_need_probes():
     text = annotated('status.sidecar.istio.io/port: "0"', text=PLAIN.replace('Probers: "false"', 'Probers: "true"'))
-    assert ids(text) == []
+    assert errors(text) == []
     operator = OPERATOR.replace('Probers: "false"', 'Probers: "true"').replace(
         "    annotations:\n", '    annotations:\n      status.sidecar.istio.io/port: "0"\n'
     )
-    assert ids(repaired(operator, only(operator, "probes-rewritten-to-port-zero"))) == []
+    assert errors(repaired(operator, only(operator, "probes-rewritten-to-port-zero"))) == []
 
 
 # ---------------------------------------------------------------------------------------------------- interception
@@ -335,7 +336,7 @@ def test_half_an_overlay_is_completed():
 )
 def test_other_ways_to_live_without_envoys_probes_are_fine(lines):
     text = annotated(*lines, text=but(PLAIN, (METADATA, NO_ENVOY)))
-    assert [one for one in ids(text, worse_than_info=True) if one != "certificates-on-disk"] == []
+    assert errors(text) == []
 
 
 @pytest.mark.parametrize("value", ['"false"', '"0"', '""'])
@@ -351,6 +352,31 @@ def test_a_hold_without_envoy_never_ends_but_for_native_sidecars():
     assert errors(text, istio=(1, 26, 0), kubernetes=(1, 32)) == ["hold-without-envoy"]
     after = repaired(text, only(text, "hold-without-envoy", istio=(1, 26, 0)))
     assert ids(after, istio=(1, 26, 0)) == []
+
+
+@pytest.mark.parametrize("overlay", ["", OVERLAY], ids=["no container", "container"])
+@pytest.mark.parametrize("hold", [HOLD, ""], ids=["hold", "no hold"])
+def test_where_no_proxy_is_native_its_own_hook_waits_for_the_agent(hold, overlay):
+    text = but(PLAIN, (METADATA, NO_ENVOY), (HOLD, hold), ("      containers:\n", f"      containers:\n{overlay}"))
+    for _ in range(4):
+        found = diagnose(text, **OLD)
+        if not found:
+            break
+        text = repaired(text, found[0])
+    (pod,) = [one.tree["spec"]["template"] for one in documents_of(text, "after.yaml")]
+    proxy = next(one for one in pod["spec"]["containers"] if one["name"] == "istio-proxy")
+    assert ids(text, **OLD) == []
+    assert proxy["lifecycle"]["postStart"]["exec"]["command"] == [
+        *("pilot-agent", "wait", "--url=http://localhost:15020/healthz/ready")
+    ]
+    assert "holdApplicationUntilProxyStarts: true" in pod["metadata"]["annotations"]["proxy.istio.io/config"]
+
+
+def test_an_agent_whose_port_is_closed_is_not_waited_for():
+    text = annotated('status.sidecar.istio.io/port: "0"', text=but(PLAIN, (METADATA, NO_ENVOY), (HOLD, "")))
+    finding = only(text, "start-order", **OLD)
+    assert finding.fix
+    assert not finding.fix.edits
 
 
 def test_what_is_caught_without_envoy_is_lost():
@@ -393,6 +419,13 @@ def test_a_native_sidecar_or_a_prometheus_that_waits_itself_need_no_hold():
         ),
     )
     assert "start-order" not in ids(waiting, **OLD)
+
+
+def test_a_native_sidecar_is_waited_for_only_if_it_has_a_startup_probe():
+    finding = only(annotated('status.sidecar.istio.io/port: "0"'), "start-order")
+    assert finding.fix is not None
+    assert finding.fix.says.startswith("give the native sidecar a startup probe")
+    assert not finding.fix.edits
 
 
 def test_what_the_output_of_the_webhook_shows_is_not_steered_by_annotations():

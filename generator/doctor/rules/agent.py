@@ -32,6 +32,7 @@ from generator.monitoring import Edit, Scraper, Setup
 
 _ENVOY_PORT, _AGENT_PORT = 15021, 15020
 _HOLD = "holdApplicationUntilProxyStarts"
+_WAIT_FOR_AGENT = ["pilot-agent", "wait", f"--url=http://localhost:{_AGENT_PORT}/healthz/ready"]
 _NO_ENVOY = f'{METADATA}            DISABLE_ENVOY: "true"\n'
 _AGENT_PROBES = """\
       - name: istio-proxy
@@ -129,7 +130,8 @@ def _moved_probes(scraper: Scraper, probes: list[str]) -> tuple[Edit, ...]:
     why="""
         `holdApplicationUntilProxyStarts` has a classic proxy run `pilot-agent wait` when it starts. That asks Envoy's
         port 15021 for a minute and then fails the container; with `DISABLE_ENVOY` nobody ever answers. A native sidecar
-        needs no hold: the kubelet starts Prometheus after the proxy's startup probe.
+        needs no hold: the kubelet starts Prometheus after the proxy's startup probe. For a classic one, a container
+        `istio-proxy` in the manifest, which is laid over the injected one, can bring a hook that asks the agent's port.
         """,
     sources=["istio `pilot/cmd/pilot-agent/app/wait.go`", "istio `pkg/kube/inject/webhook.go`"],
     wrong="# istio 1.22.0\n"
@@ -143,11 +145,36 @@ def hold_without_envoy(setup: Setup) -> Iterator[Found]:
         if command != ["pilot-agent", "wait"] or inner is None:
             continue
         key = config_key(inner, _HOLD)
-        edits: list[Edit] = [Edit(inner, (key,), value=False)]
-        if setup.settings.istio >= (1, 24) and setup.settings.kubernetes >= (1, 29):
-            edits.append(annotate(scraper, names.NATIVE, "true"))
-        fix = Fix("don't hold; a native sidecar keeps the order", tuple(edits) if can_be_edited(scraper) else ())
+        edits: tuple[Edit, ...] = (Edit(inner, (key,), value=False),)
+        says = "don't hold"
+        if _can_be_native(setup):
+            says = "don't hold; a native sidecar keeps the order"
+            edits += (annotate(scraper, names.NATIVE, "true"),)
+        elif _agent_answers(scraper):
+            says = f"hold until the agent's port {_AGENT_PORT} is ready"
+            edits = _own_hook(scraper)
+        fix = Fix(says, edits if can_be_edited(scraper) else ())
         yield Found(inner, existing(inner, (key,)), f"{_HOLD} with DISABLE_ENVOY", fix, resource=str(scraper))
+
+
+def _can_be_native(setup: Setup) -> bool:
+    """Whether an annotation can make the proxy a native sidecar."""
+    return setup.settings.istio >= (1, 24) and setup.settings.kubernetes >= (1, 29)
+
+
+def _agent_answers(scraper: Scraper) -> bool:
+    """Whether the agent listens on its port, which status port "0" closes."""
+    return scraper.pod.annotations.get(names.STATUS_PORT, "").strip() != "0"
+
+
+def _own_hook(scraper: Scraper) -> tuple[Edit, ...]:
+    """Have the proxy's hook wait for the agent; the injected hook asks Envoy's port."""
+    hook = {"exec": {"command": list(_WAIT_FOR_AGENT)}}
+    stated = stated_proxy(scraper)
+    if stated is not None:
+        return (scraper.pod.set((*stated[0], "lifecycle", "postStart"), hook),)
+    container = {"name": PROXY, "image": "auto", "lifecycle": {"postStart": hook}}
+    return (scraper.pod.append(("spec", "containers"), container),)
 
 
 @rule(
@@ -196,8 +223,9 @@ def interception_without_envoy(setup: Setup) -> Iterator[Found]:
     stage="reading",
     why="""
         Prometheus makes no scrape pool for a job whose certificate files are missing, and tries again only when the
-        job's targets change or the configuration is reloaded: in a quiet cluster never. A native sidecar is ready
-        before anything else starts (by default since Istio 1.27 on Kubernetes 1.33). A classic one has to hold the
+        job's targets change or the configuration is reloaded: in a quiet cluster never. After a native sidecar (the
+        default since Istio 1.27 on Kubernetes 1.33) everything else starts when its startup probe has passed, which
+        status port `"0"` takes away. A classic one has to hold the
         application (`holdApplicationUntilProxyStarts`, since Istio 1.7); its readiness includes the files since 1.12.
         """,
     sources=[
@@ -221,15 +249,26 @@ def start_order(setup: Setup) -> Iterator[Found]:
         says = "have the proxy start first: a native sidecar, or a postStart hook that waits"
         grpc = "grpc-agent" in scraper.pod.annotations.get(names.TEMPLATES, "")
         holds = (grpc or runs_envoy(setup, scraper)) and setup.settings.istio >= (1, 7)
-        if is_steered(setup, scraper) and holds:
+        if _is_native(pod):
+            says = "give the native sidecar a startup probe, or a postStart hook that waits"
+        elif is_steered(setup, scraper) and holds:
             says = "have Prometheus wait for the proxy"
-            edits = (Edit(inner, (config_key(inner, _HOLD),), value=True),) if inner and can_be_edited(scraper) else ()
-        elif is_steered(setup, scraper) and setup.settings.istio >= (1, 24) and setup.settings.kubernetes >= (1, 29):
+            edits = (Edit(inner, (config_key(inner, _HOLD),), value=True),) if inner else ()
+        elif is_steered(setup, scraper) and _can_be_native(setup):
             says = "make the proxy a native sidecar"
-            edits = (annotate(scraper, names.NATIVE, "true"),) if can_be_edited(scraper) else ()
+            edits = (annotate(scraper, names.NATIVE, "true"),)
+        elif is_steered(setup, scraper) and inner and _agent_answers(scraper):
+            says = "have Prometheus wait for the agent"
+            edits = (Edit(inner, (config_key(inner, _HOLD),), value=True), *_own_hook(scraper))
         found = "the proxy starts beside Prometheus, and nothing makes Prometheus wait for the files"
         place = existing(scraper.document, annotation(scraper, names.CONFIG))
-        yield Found(scraper.document, place, found, Fix(says, edits))
+        yield Found(scraper.document, place, found, Fix(says, edits if can_be_edited(scraper) else ()))
+
+
+def _is_native(pod: Mapping[str, Any]) -> bool:
+    """Whether the proxy is an init container that keeps running."""
+    proxy = proxy_container(pod)
+    return proxy is not None and proxy not in ((pod.get("spec") or {}).get("containers") or [])
 
 
 def _waits(pod: Mapping[str, Any], scraper: Scraper) -> bool:
@@ -238,7 +277,8 @@ def _waits(pod: Mapping[str, Any], scraper: Scraper) -> bool:
     containers = [one for one in spec.get("containers") or [] if isinstance(one, Mapping)]
     order = [one.get("name") for one in containers]
     if PROXY not in order:
-        return True
+        native = proxy_container(pod)
+        return native is None or "startupProbe" in native or bool(inside(native, "lifecycle", "postStart"))
     proxy = containers[order.index(PROXY)]
     main = scraper.pod.get(*scraper.container, "name")
     first = main not in order or order.index(PROXY) < order.index(main)
