@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from generator.intake.document import Document
 from generator.intake.kustomization import BuiltDocument
@@ -23,8 +23,9 @@ _Identity = tuple[str, str, str, str]
 def worlds(documents: Sequence[Document], values: Sequence[Document] = ()) -> list[World]:
     """Put documents that belong together into worlds, at least one; each document is in one of them, or in several.
 
-    Two files or folders that hold an object of the same kind and name are different environments. What lies beside
-    them, and has no object of theirs, belongs to each of them. Of kustomizations each begins a new world whose objects
+    Two files or folders that hold an object of the same kind and name are different environments; where several
+    objects come as often, their first copies belong together, their second ones, and so on. What lies beside them, and
+    has no object of theirs, belongs to each of them. Of kustomizations each begins a new world whose objects
     are there already: kustomize has no object twice.
     """
     built = [document for document in documents if isinstance(document, BuiltDocument)]
@@ -94,4 +95,42 @@ def _split(documents: Sequence[Document], depth: int) -> list[list[Document]]:
         name for name in children if len(inner[name]) > 1 or any(holders[identity] > 1 for identity in names[name])
     ]
     common = [document for name in children if name not in apart for document in children[name]]
-    return [[*common, *one] for name in apart for one in inner[name]] or ([common] if common else [])
+    together = _together([(name, {one for one in names[name] if holders[one] > 1}) for name in apart], holders)
+    found = [one for group in together for one in _crossed([inner[name] for name in group])]
+    return [[*common, *one] for one in found] or ([common] if common else [])
+
+
+_Name = TypeVar("_Name")
+
+
+def _together(
+    children: Sequence[tuple[_Name, set[_Identity]]], holders: Mapping[_Identity, int]
+) -> Iterator[list[_Name]]:
+    """Group files and folders, each with those of its objects that others have too: the first copies of all, and so on.
+
+    ``prometheus-dev``, ``prometheus-prod``, ``rules-dev`` and ``rules-prod`` are two environments. Where not every
+    object has as many copies, or a file doesn't fit in, there is no telling, and each stands by itself.
+    """
+    seen: Counter[_Identity] = Counter()
+    ranks: list[set[int]] = []
+    for _, shared in children:
+        ranks.append({seen[identity] for identity in shared})
+        seen.update(shared)
+    counts = {holders[identity] for _, shared in children for identity in shared}
+    if len(counts) > 1 or any(len(found) != 1 for found in ranks):
+        yield from ([name] for name, _ in children)
+        return
+    groups: dict[int, list[_Name]] = {}
+    for (name, _), found in zip(children, ranks, strict=True):
+        groups.setdefault(found.pop(), []).append(name)
+    yield from groups.values()
+
+
+def _crossed(inner: Sequence[list[list[Document]]]) -> Iterator[list[Document]]:
+    """Put the worlds of several files or folders together, where at most one of them has more than one."""
+    several = [found for found in inner if len(found) > 1]
+    if len(several) > 1:
+        yield from (one for found in inner for one in found)
+        return
+    alone = [document for found in inner if len(found) == 1 for document in found[0]]
+    yield from ([*alone, *one] for one in (several[0] if several else [[]]))

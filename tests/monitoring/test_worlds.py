@@ -27,15 +27,31 @@ def told(files: dict[str, str]) -> list[str]:
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ({"a.yaml": "x y"}, ["a.yaml"]),
-        ({"a.yaml": "x", "b.yaml": "y"}, ["a.yaml b.yaml"]),
-        ({"a.yaml": "x x", "b.yaml": "y"}, ["a.yaml b.yaml"]),
+        ({"a.yaml": "x w"}, ["a.yaml"]),
+        ({"a.yaml": "x", "b.yaml": "w"}, ["a.yaml b.yaml"]),
+        ({"a.yaml": "x x", "b.yaml": "w"}, ["a.yaml b.yaml"]),
         ({"a.yaml": "x", "b.yaml": "x"}, ["a.yaml", "b.yaml"]),
         ({"/t/a.yaml": "x", "/t/b.yaml": "x"}, ["/t/a.yaml", "/t/b.yaml"]),
-        ({"d/a.yaml": "x", "d/b.yaml": "y", "e/a.yaml": "x"}, ["d/a.yaml d/b.yaml", "e/a.yaml"]),
+        ({"d/a.yaml": "x", "d/b.yaml": "w", "e/a.yaml": "x"}, ["d/a.yaml d/b.yaml", "e/a.yaml"]),
         ({"all.yaml": "z", "d/a.yaml": "x", "e/a.yaml": "x"}, ["all.yaml d/a.yaml", "all.yaml e/a.yaml"]),
         (
-            {"dev/a.yaml": "x", "prod/eu/a.yaml": "x", "prod/us/a.yaml": "x", "prod/all.yaml": "y"},
+            {"a-dev.yaml": "x", "a-prod.yaml": "x", "all.yaml": "z", "b-dev.yaml": "w", "b-prod.yaml": "w"},
+            ["a-dev.yaml all.yaml b-dev.yaml", "a-prod.yaml all.yaml b-prod.yaml"],
+        ),
+        (
+            {"a-dev.yaml": "x", "a-prod.yaml": "x", "b-dev.yaml": "w", "b-prod.yaml": "w", "b-us.yaml": "w"},
+            ["a-dev.yaml", "a-prod.yaml", "b-dev.yaml", "b-prod.yaml", "b-us.yaml"],
+        ),
+        (
+            {"a.yaml": "x", "b.yaml": "x w", "c.yaml": "w"},
+            ["a.yaml", "b.yaml", "c.yaml"],
+        ),
+        (
+            {"dev/a.yaml": "x", "more/a.yaml": "w", "prod/eu.yaml": "x v", "prod/us.yaml": "x v", "some/a.yaml": "w"},
+            ["dev/a.yaml more/a.yaml", "prod/eu.yaml some/a.yaml", "prod/us.yaml some/a.yaml"],
+        ),
+        (
+            {"dev/a.yaml": "x", "prod/eu/a.yaml": "x", "prod/us/a.yaml": "x", "prod/all.yaml": "w"},
             ["dev/a.yaml", "prod/eu/a.yaml prod/all.yaml", "prod/us/a.yaml prod/all.yaml"],
         ),
     ],
@@ -60,7 +76,7 @@ def test_values_belong_to_every_world():
 
 
 def test_every_document_is_in_a_world_and_in_order():
-    sources = [f"{folder}/{name}.yaml" for folder in ("b", "a", "c/d", "c/e") for name in "yx"]
+    sources = [f"{folder}/{name}.yaml" for folder in ("b", "a", "c/d", "c/e") for name in "wx"]
     documents = [config_map(source[-6], source) for source in sources] + [config_map("z", "top.yaml")]
     found = worlds(documents)
     assert {id(one) for world in found for one in world.documents} == {id(one) for one in documents}
