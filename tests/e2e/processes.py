@@ -107,7 +107,7 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def wait_until(
-        self, condition: Callable[[], bool], *, timeout: float = 15.0, interval: float = 0.02, what: str = "ready"
+        self, condition: Callable[[], bool], *, timeout: float = 40.0, interval: float = 0.02, what: str = "ready"
     ) -> Self:
         """Wait until a condition holds, and give the process itself.
 
@@ -138,7 +138,7 @@ class Process:
             self.stop()
             raise ProcessError(f"{problem}; the end of {self.log}:\n{self.tail()}")
 
-    def wait_for_url(self, url: str, *, timeout: float = 15.0) -> Self:
+    def wait_for_url(self, url: str, *, timeout: float = 40.0) -> Self:
         """Wait until a URL is answered with status 200, and give the process itself.
 
         Raises:

@@ -178,7 +178,7 @@ class Scraper:
             raise ValueError(f"{expression}: {answer}")
         return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
 
-    def wait_for(self, condition: Callable[[], object], timeout: float = 30.0, what: str = "condition") -> None:
+    def wait_for(self, condition: Callable[[], object], timeout: float = 60.0, what: str = "condition") -> None:
         """Wait until a condition holds, while the program runs; it goes on running if the time is over.
 
         Args:
@@ -203,7 +203,7 @@ class Scraper:
                 raise ProcessError(f"no {what} after {timeout:g} s; targets:\n{seen}\nlog:\n{self.log(10)}")
             time.sleep(0.1)
 
-    def wait_until_scraped(self, count: int, timeout: float = 30.0) -> list[Target]:
+    def wait_until_scraped(self, count: int, timeout: float = 60.0) -> list[Target]:
         """Wait until there are this many targets and each was scraped, well or not; give them.
 
         Raises:
