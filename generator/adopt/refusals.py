@@ -97,6 +97,10 @@ def _not_patchable(scraper: Scraper, documents: Sequence[Document]) -> Iterator[
     elif scraper.is_bare:
         hint = "write a Deployment or a StatefulSet that makes it"
         yield _problem(scraper, (), "it is a bare Pod, which can't be changed once it runs", hint)
+    elif listed := next(scraper.maps_for_lists(), None):
+        message = f"{scraper} can't be adopted: {listed[-1]} is a map, where a list belongs"
+        hint = "put a dash before its first field; sidecert migrate does"
+        yield Problem(message, scraper.document.locate(listed), hint=hint)
     elif outer.kind and not outer.get("metadata", "name"):
         place = outer.locate(("metadata",))
         hint = "give it a name: metadata.name"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ OPERATED: Mapping[str, tuple[str, str, str]] = {
 _PRODUCTS = {"prometheus": "prometheus", "vmagent": "vmagent"}
 _PROMETHEUS_FLAGS = ("--config.file", "--storage.tsdb", "--web.enable-lifecycle", "--storage.agent")
 _NOT_PROMETHEUS = ("reload", "exporter", "adapter", "operator", "alertmanager", "pushgateway", "thanos", "proxy")
+_COLLECTS = re.compile("prom|metric|otel|opentelemetry|collector|grafana|alloy|telegraf|victoria|monitor|scrap")
 ANNOTATION_CONFIG = "proxy.istio.io/config"
 
 
@@ -28,8 +30,8 @@ class Scraper:
 
     ``flavour`` is ``workload``, ``operator``, ``kube-prometheus-stack`` or ``prometheus-chart``. ``container`` is the
     path of its container in the pod; ``product`` is ``prometheus``, ``vmagent``, or "" where it can't be told (then it
-    is a pod that has Istio certificates written for itself). ``resource`` is the path in the document of what an
-    operator reads (its ``spec``); None for workloads.
+    is a pod that has Istio certificates written for itself, and by its names collects metrics). ``resource`` is the
+    path in the document of what an operator reads (its ``spec``); None for workloads.
     """
 
     __slots__ = ("_namespace", "_version", "container", "document", "flavour", "name", "pod", "product", "resource")
@@ -84,6 +86,14 @@ class Scraper:
         """Say how to add a mount to its container."""
         return self.pod.append((*self.container, "volumeMounts"), mount, comment)
 
+    def maps_for_lists(self) -> Iterator[ValuePath]:
+        """Give the places in the document where a map stands for a list of volumes or mounts, which is not read."""
+        places = [self.pod.where("spec", "volumes")]
+        places += [self.pod.where(*path, "volumeMounts") for path, _ in self.pod.containers()]
+        if self.resource is not None:
+            places += [(*self.resource, key) for key in ("volumes", "volumeMounts")]
+        return (place for place in dict.fromkeys(places) if isinstance(self.document.get(*place), Mapping))
+
     def of_resource(self, *path: str | int) -> Any:
         """Give what stands at a path of the operator's resource; None where nothing does, and for workloads."""
         return None if self.resource is None else self.document.get(*self.resource, *path)
@@ -109,7 +119,7 @@ def _workload_scraper(document: Document) -> Scraper | None:
     if best and best[0] > 0:
         return Scraper("workload", document, pod, best[1], _product(best[2]))
     if _writes_certificates(pod):
-        reader = _first_reader(pod)
+        reader = _first_collector(pod)
         if reader:
             return Scraper("workload", document, pod, reader, "")
     return None
@@ -145,11 +155,16 @@ def _writes_certificates(pod: PodView) -> bool:
     )
 
 
-def _first_reader(pod: PodView) -> ValuePath | None:
-    """Of a pod of an unknown program: the container that mounts what the proxy writes, or the first one."""
-    others = [path for path, item in pod.items("spec", "containers") if item.get("name") != "istio-proxy"]
-    readers = [path for path in others if any("cert" in mount.name for mount in pod.mounts(path))]
-    return next(iter(readers or others), None)
+def _first_collector(pod: PodView) -> ValuePath | None:
+    """Of a pod of unknown programs: the container that collects metrics, by its names; None where none does.
+
+    Applications have certificates written too, for themselves, and what is wrong for a scraper is right for them.
+    """
+    others = [(path, item) for path, item in pod.items("spec", "containers") if item.get("name") != "istio-proxy"]
+    if not any(_COLLECTS.search(f"{item.get('name')} {image_name(item.get('image'))}".lower()) for _, item in others):
+        return None
+    readers = [path for path, _ in others if any("cert" in mount.name for mount in pod.mounts(path))]
+    return next(iter([*readers, *(path for path, _ in others)]), None)
 
 
 # ------------------------------------------------------------------------------------------------- an operator's pods

@@ -123,3 +123,9 @@ def test_nothing_that_scrapes_tells_what_was_seen():
                 for kind in ("Service", "ConfigMap", "Service")
             )
         )
+
+
+def test_a_list_without_its_dash():
+    text = WORKLOAD.replace("        - name: config\n          mount", "          name: config\n          mount")
+    assert "volumeMounts is a map, where a list belongs" in refusal(text)
+    assert "volumes is a map, where a list belongs" in refusal(f"{OPERATED}  volumes: {{name: c}}\n")

@@ -88,6 +88,14 @@ def test_a_path_that_contains_the_secrets_name_is_no_fault(path):
     assert ids(text) == []
 
 
+def test_a_secret_that_the_proxy_mounts_by_annotation_is_replaced_and_not_taken_out():
+    text = but(PLAIN, (MEMORY, SECRET.format("istio.default")), (READER, ""))
+    finding = only(text, "legacy-secret")
+    assert finding.fix is not None
+    assert finding.fix.says == "have the proxy write the certificates into a volume in memory"
+    assert ids(repaired(text, finding)) == []
+
+
 def test_a_pod_that_does_not_scrape_is_told_mildly():
     text = LEGACY.replace("quay.io/prometheus/prometheus:v3.14.0", "example.com/web:1").replace("prometheus", "web")
     text = text.replace("--config.file=/etc/web/web.yml", "--port=80")

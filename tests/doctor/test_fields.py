@@ -141,6 +141,50 @@ def test_a_list_without_its_dash_is_an_error(mounts, mended):
         assert mine(repaired(text, found)) == []
 
 
+MAP_OF_MOUNTS = but(
+    PLAIN,
+    ("        - name: config\n          mountPath: /etc/prometheus\n", ""),
+    (
+        "        - name: istio-workload-certs\n          mountPath: /etc/prom-certs\n",
+        "          name: istio-workload-certs\n          mountPath: /etc/prom-certs\n",
+    ),
+)
+
+
+def test_what_a_list_without_its_dash_says_is_not_missed_elsewhere():
+    found = only(MAP_OF_MOUNTS, "wrong-type")
+    assert ids(MAP_OF_MOUNTS) == ["wrong-type"]
+    assert ids(repaired(MAP_OF_MOUNTS, found)) == []
+    operated = but(OPERATOR, ("  volumes:\n  - name", "  volumes:\n    name"))
+    assert ids(operated) == ["wrong-type"]
+
+
+@pytest.mark.parametrize(
+    ("written", "mended"),
+    [
+        ("true", "true"),
+        ("false", "false"),
+        ("9090", "9090"),
+        ("9090  # the port", "9090"),
+        ("yes", None),
+        ("0x10", None),
+        ("1.50", None),
+    ],
+)
+def test_what_can_be_meant_in_one_way_alone_is_put_in_quotes(written, mended):
+    env = f"        env:\n        - name: A\n          value: {written}\n        args:\n"
+    text = but(PLAIN, ("        args:\n", env))
+    found = only(text, "wrong-type")
+    assert found.fix is not None
+    assert [edit.value for edit in found.fix.edits] == ([] if mended is None else [mended])
+
+
+def test_an_annotation_that_is_no_string_is_told_once():
+    text = but(PLAIN, ('rewriteAppHTTPProbers: "false"', "rewriteAppHTTPProbers: false"))
+    assert ids(text) == ["wrong-type"]
+    assert ids(repaired(text, only(text, "wrong-type"))) == []
+
+
 # ------------------------------------------------------------------------------------------------- beside tlsConfig
 
 

@@ -8,6 +8,7 @@ from generator.doctor import examine
 from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, WORKLOAD_AND_CONFIGURATION
 from generator.intake.document import documents_of
 from generator.monitoring import assemble
+from tests.doctor.helpers import diagnose, ids
 
 MONITOR = """\
 apiVersion: monitoring.coreos.com/v1
@@ -127,6 +128,26 @@ def test_what_another_program_does_with_certificates_is_left_open():
         "a.yaml:15:9: what the container alloy of StatefulSet alloy does with its certificates can't be judged: "
         "it isn't Prometheus"
     )
+
+
+@pytest.mark.parametrize(("image", "name"), [("curlimages/curl:8", "sleep"), ("example.com/web:1", "app")])
+def test_nothing_is_said_of_an_application_that_has_certificates_written(image, name):
+    pod = _POD.replace("grafana/alloy:v1.5.0", image).replace("alloy", name)
+    intercepted = "".join(line for line in pod.splitlines(keepends=True) if "traffic.sidecar" not in line)
+    head = f"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: {name}}}\nspec:\n  template:\n"
+    assert told(head + intercepted) == []
+    assert ids(head + intercepted) == []
+
+
+def test_another_collector_may_send_what_it_sends_by_the_mesh():
+    head = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: alloy}\nspec:\n  template:\n"
+    text = head + "".join(line for line in _POD.splitlines(keepends=True) if "traffic.sidecar" not in line)
+    found = [finding for finding in diagnose(text) if "intercepted" in finding.rule.id]
+    assert [(finding.rule.id, finding.severity) for finding in found] == [
+        ("inbound-intercepted", "info"),
+        ("outbound-intercepted", "info"),
+    ]
+    assert not any(finding.fix and finding.fix.edits for finding in found)
 
 
 def test_kinds_and_charts_that_nobody_knows_are_named():

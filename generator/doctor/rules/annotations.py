@@ -87,7 +87,8 @@ def refused_by_the_webhook(setup: Setup) -> Iterator[Found]:
                 yield Found(inner, path, found, Fix(f'write "{text}" in quotes', edits), resource=str(scraper))
         for sentence in setup.injection(scraper).refused:
             named = _NAMED.match(sentence)
-            if named is None or ("proxyMetadata." in sentence and "is no string" in sentence):
+            of_field = scraper.flavour in {"workload", "operator"} or "proxyMetadata." in sentence
+            if named is None or (of_field and "is no string" in sentence):
                 continue
             place = existing(scraper.document, annotation(scraper, named[1]))
             yield Found(scraper.document, place, sentence, Fix("write it as Istio reads it"))

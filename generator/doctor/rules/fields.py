@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from generator.doctor.rule import Fix, Found, Severity, rule
@@ -139,11 +140,25 @@ def wrong_type(setup: Setup) -> Iterator[Found]:
 
 
 def _listed(document: Document, found: Unknown) -> Fix | None:
-    """Make a list of one item where its dash is missing."""
+    """Make a list of one item where its dash is missing, and put in quotes what can be meant in one way alone."""
     value = document.get(*found.path)
     if isinstance(value, dict) and "list" in found.expected and value.keys() & {"name", "mountPath", "port"}:
         return Fix("put a dash before its first field", (Edit(document, found.path, [value]),))
-    return Fix(f"write {found.expected}")
+    edits = (Edit(document, found.path, _spelt(value)),) if _is_spelt_so(document, found.path, value) else ()
+    return Fix(f"write {found.expected}", edits if "string" in found.expected else ())
+
+
+def _spelt(value: object) -> str:
+    return str(value).lower()
+
+
+def _is_spelt_so(document: Document, path: ValuePath, value: object) -> bool:
+    """Whether the text has a boolean or a number as it would stand in quotes: not ``yes``, 0x10 or 1_000."""
+    if not isinstance(value, (bool, int)):
+        return False
+    place = document.locate(path)
+    line = document.line(place.line, path)[place.column - 1 :]
+    return re.search(rf":\s+{re.escape(_spelt(value))}(?![^\s,}}\]])", line) is not None
 
 
 # ----------------------------------------------------------------------------------------------------- empty TLS

@@ -64,7 +64,8 @@ def outbound_intercepted(setup: Setup) -> Iterator[Found]:
         found = intercepts(setup.pod_after(scraper))
         annotations = scraper.pod.annotations
         include = annotations.get(names.INCLUDE_OUT, "*").replace(" ", "")
-        edits = switched_off(scraper, names.INCLUDE_OUT) if is_steered(setup, scraper) else ()
+        sure = is_steered(setup, scraper) and scraper.product
+        edits = switched_off(scraper, names.INCLUDE_OUT) if sure else ()
         fix = Fix("have nothing intercepted that leaves the pod", edits)
         place = _place(scraper, names.EXCLUDE_OUT if names.EXCLUDE_OUT in annotations else names.INCLUDE_OUT)
         if found.outbound_v4:
@@ -73,6 +74,8 @@ def outbound_intercepted(setup: Setup) -> Iterator[Found]:
             ports = annotations.get(names.EXCLUDE_OUT_PORTS, "")
             says = f"all but ports {ports}" if ports else "all"
             severity: Severity = "warning" if ports else "error"
+            if not scraper.product:  # it may send other things by the mesh
+                severity = "info"
             text = f"{says} that the pod sends is intercepted"
             yield Found(scraper.document, place, text, fix, severity)
         elif found.outbound_v6:
@@ -99,7 +102,8 @@ def inbound_intercepted(setup: Setup) -> Iterator[Found]:
             continue
         if not intercepts(setup.pod_after(scraper)).inbound:
             continue
-        edits = switched_off(scraper, names.INCLUDE_IN) if is_steered(setup, scraper) else ()
+        sure = is_steered(setup, scraper) and scraper.product
+        edits = switched_off(scraper, names.INCLUDE_IN) if sure else ()
         fix = Fix("if the mesh isn't to serve Prometheus, have nothing intercepted that comes in", edits)
         found = "what is sent to the pod's ports is intercepted"
         yield Found(scraper.document, _place(scraper, names.INCLUDE_IN), found, fix)

@@ -11,6 +11,7 @@ from generator.doctor.rules.examples import PLAIN, but
 from generator.doctor.rules.spoiling import MEMORY, METADATA, MOUNT
 from generator.doctor.rules.views import can_be_edited, existing, files_of, is_istio
 from generator.errors import ValuePath
+from generator.intake.document import as_list
 from generator.monitoring import PodView, Scraper, Setup
 from generator.monitoring.completing import pattern_edits
 from generator.monitoring.directories import is_inside
@@ -146,7 +147,20 @@ def _fix(setup: Setup, scraper: Scraper, legacy: LegacySecret) -> Fix:
         return Fix("a Pod can't be changed: have the proxy write the certificates in the manifest of what makes it")
     if not can_be_edited(scraper):
         return Fix("have the proxy write the certificates in the manifest as it was before injection")
-    mounts = (mount for path, _ in scraper.pod.containers() for mount in scraper.pod.mounts(path))
-    if scraper.flavour == "workload" and all(mount.name != legacy.volume for mount in mounts):
+    if scraper.flavour == "workload" and not _is_mounted(setup, scraper, legacy.volume):
         return Fix("take the volume out: nothing mounts it", (scraper.pod.set(legacy.path, REMOVE),))
     return Fix("have the proxy write the certificates into a volume in memory", pattern_edits(setup, scraper))
+
+
+def _is_mounted(setup: Setup, scraper: Scraper, volume: str) -> bool:
+    """Whether a container mounts a volume, the injected ones among them."""
+    spec = setup.pod_after(scraper).get("spec") or {}
+    injected = [one for kind in ("initContainers", "containers") for one in spec.get(kind) or []]
+    stated = [item for _, item in scraper.pod.containers()]
+    return any(
+        mount.get("name") == volume
+        for container in (*injected, *stated)
+        if isinstance(container, Mapping)
+        for mount in as_list(container.get("volumeMounts"))
+        if isinstance(mount, Mapping)
+    )

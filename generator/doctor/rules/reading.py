@@ -145,7 +145,7 @@ def nobody_reads_certificates(setup: Setup) -> Iterator[Found]:
         misspelt = scraper.flavour == "workload" and any(
             mount.name not in volumes and "cert" in mount.name for mount in setup.mounts_after(scraper)
         )
-        if volume is None or misspelt:  # which another rule tells
+        if volume is None or misspelt or any(scraper.maps_for_lists()):  # which another rule tells
             continue
         others = [
             str(container.get("name"))

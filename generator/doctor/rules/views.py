@@ -147,7 +147,12 @@ def _metadata_of_owner(scraper: Scraper) -> Iterator[ValuePath]:
 
 
 def is_hindered(setup: Setup, scraper: Scraper) -> bool:
-    """Say whether it is already known why no proxy writes certificates: what follows from that isn't told again."""
+    """Say whether it is already known why no proxy writes certificates: what follows from that isn't told again.
+
+    Nor is what follows from a list that can't be read.
+    """
+    if any(scraper.maps_for_lists()):
+        return True
     injection = setup.injection(scraper)
     off = not injection.injected and injection.certain and setup.wants_injection(scraper)
     return off or any(key == CONFIG and "OUTPUT_CERTS" in value for _, key, value in outside_pod(scraper))
