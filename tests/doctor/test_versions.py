@@ -149,6 +149,26 @@ def test_the_version_of_an_operators_resource_is_raised():
     assert only(text, "prometheus-too-old").path == ("spec", "version")
 
 
+@pytest.mark.parametrize(("version", "tag"), [("2.26.0", "v2.26.0"), ("v2.26.0", "2.26.0"), ("v2.41.0", "v2.26.0")])
+def test_a_version_and_an_image_are_raised_together_each_as_it_is_spelt(version, tag):
+    image = "quay.io/prometheus/prometheus"
+    text = but(OPERATOR, ("version: v3.14.0", f"version: {version}\n  image: {image}:{tag}"))
+    finding = only(text, "prometheus-too-old")
+    assert finding.path == ("spec", "image")
+    after = repaired(text, finding)
+    assert f"version: {'v' * version.startswith('v')}2.55.1\n" in after
+    assert f"image: {image}:{'v' * tag.startswith('v')}2.55.1\n" in after
+    assert ids(after) == []
+
+
+@pytest.mark.parametrize("image", ["@sha256:00", ":stable", ""])
+def test_a_version_is_not_raised_above_an_image_that_stays(image):
+    text = but(OPERATOR, ("version: v3.14.0", f"version: v2.26.0\n  image: example.com/prometheus{image}"))
+    finding = only(text, "prometheus-too-old")
+    assert finding.fix is not None
+    assert finding.fix.edits == ()
+
+
 def test_without_certificates_an_old_prometheus_is_a_warning():
     plain = but(PLAIN, (IMAGE, "prom/prometheus:v2.26.0"), (ANNOTATIONS, "")).replace("istio-workload-certs", "x")
     assert only(plain, "prometheus-too-old").severity == "warning"

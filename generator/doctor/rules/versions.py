@@ -285,16 +285,26 @@ def _needs_tls(setup: Setup, scraper: Scraper) -> bool:
 
 
 def _newer(scraper: Scraper) -> tuple[ValuePath, tuple[Edit, ...]]:
-    """Say where the version stands, and how to raise it; nothing where a digest pins the image."""
-    image = scraper.pod.get(*scraper.container, "image")
+    """Say where the version stands, and how to raise it; nothing where the image is pinned otherwise.
+
+    The operator makes the configuration for a resource's `version`, whatever the image is.
+    """
+    image, stated = scraper.pod.get(*scraper.container, "image"), scraper.of_resource("version")
+    path = (*(scraper.resource or ()), "version")
+    version = (Edit(scraper.document, path, _like(stated)),) if stated is not None else ()
     if image_version(image) is not None:
-        name, _, _ = str(image).rpartition(":")
+        name, _, tag = str(image).rpartition(":")
         where = scraper.pod.where(*scraper.container, "image")
         # a chart's values have the tag for itself
-        new = _PROMETHEUS if where[-1:] == ("tag",) else f"{name}:{_PROMETHEUS}"
-        edits = () if "@" in str(image) else (scraper.pod.set((*scraper.container, "image"), new),)
+        new = _like(tag) if where[-1:] == ("tag",) else f"{name}:{_like(tag)}"
+        edits = () if "@" in str(image) else (scraper.pod.set((*scraper.container, "image"), new), *version)
         return existing(scraper.document, where), edits
-    if scraper.of_resource("version") is not None:
-        path = (*(scraper.resource or ()), "version")
-        return path, (Edit(scraper.document, path, _PROMETHEUS),)
+    if stated is not None:
+        pinned = image or scraper.of_resource("sha") or scraper.of_resource("tag")
+        return path, () if pinned else version
     return existing(scraper.document, scraper.pod.where(*scraper.container)), ()
+
+
+def _like(old: object) -> str:
+    """Spell the version to update to as the old one is spelled: with or without its `v`."""
+    return _PROMETHEUS if str(old).startswith("v") else _PROMETHEUS.removeprefix("v")
