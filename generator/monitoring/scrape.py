@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text
-from generator.monitoring.edits import Edit
+from generator.monitoring.edits import REMOVE, Edit
 from generator.yaml.lenient import load_text
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Spelling(NamedTuple):
     sources: str = "source_labels"
     target: str = "target_label"
     scrape_class: str = ""
+    scheme: tuple[str, ...] = ("scheme",)
 
 
 PROMETHEUS = Spelling()
@@ -52,7 +53,7 @@ _CAMEL = Spelling(
 MONITORS: Mapping[str, tuple[Spelling, str]] = {
     "ServiceMonitor": (_CAMEL, "endpoints"),
     "PodMonitor": (_CAMEL, "podMetricsEndpoints"),
-    "Probe": (_CAMEL, ""),
+    "Probe": (_CAMEL._replace(scheme=("prober", "scheme")), ""),
     "ScrapeConfig": (_CAMEL._replace(http2="enableHTTP2", path="metricsPath"), ""),
 }
 
@@ -133,8 +134,21 @@ class Scrape:
     @property
     def scheme(self) -> str:
         """``http`` unless it says otherwise."""
-        scheme = self.tree.get("scheme")
-        return scheme.lower() if isinstance(scheme, str) else "http"
+        return _text(self._stated_scheme).lower() or "http"
+
+    @property
+    def scheme_place(self) -> tuple[str, ...]:
+        """Where in it the scheme stands, or where somebody put it who took it for another kind's; () for nowhere."""
+        if self._stated_scheme is not None:
+            return self.spelling.scheme
+        return ("scheme",) if "scheme" in self.tree else ()
+
+    @property
+    def _stated_scheme(self) -> object:
+        found: Any = self.tree
+        for part in self.spelling.scheme:
+            found = found.get(part) if isinstance(found, dict) else None
+        return found
 
     @property
     def tls(self) -> Tls | None:
@@ -175,6 +189,12 @@ class Scrape:
     def set(self, *path: str, value: object, comment: str = "") -> Edit:
         """Say how to set a part of it."""
         return Edit(self.document, self.where(*path), value, comment)
+
+    def set_scheme(self, scheme: str) -> tuple[Edit, ...]:
+        """Say how to have it ask over ``http`` or ``https``; a scheme where its kind has none goes."""
+        place = self.spelling.scheme
+        wrong = (self.set("scheme", value=REMOVE),) if place != ("scheme",) and "scheme" in self.tree else ()
+        return (self.set(*place, value=scheme), *wrong)
 
     def relabelings(self) -> Iterator[Relabeling]:
         """Its relabellings, in order."""

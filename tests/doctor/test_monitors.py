@@ -198,7 +198,7 @@ metadata:
 spec:
   prober:
     url: blackbox:9115
-  scheme: https
+    scheme: https
   enableHttp2: false
   tlsConfig:
     caFile: /etc/prom-certs/root-cert.pem
@@ -207,8 +207,10 @@ spec:
 """
 SCRAPE_CONFIG = (
     PROBE.replace("coreos.com/v1\nkind: Probe", "coreos.com/v1alpha1\nkind: ScrapeConfig")
-    .replace("  prober:\n    url: blackbox:9115\n", "  staticConfigs:\n  - targets: [web:9102]\n")
-    .replace("scheme: https", "scheme: HTTPS")
+    .replace(
+        "  prober:\n    url: blackbox:9115\n    scheme: https\n",
+        "  staticConfigs:\n  - targets: [web:9102]\n  scheme: HTTPS\n",
+    )
     .replace("enableHttp2", "enableHTTP2")
 )
 
@@ -262,6 +264,36 @@ def test_files_may_be_denied_to_service_monitors(deny, told):
 def test_denying_files_does_not_concern_classes():
     denied = "  arbitraryFSAccessThroughSMs:\n    deny: true\n  serviceMonitorSelector: {}\n"
     assert mine(but(SERVICE_MONITOR, ("  serviceMonitorSelector: {}\n", denied))) == []
+
+
+# ----------------------------------------------------------------------------------------------- the scheme of a Probe
+
+PROBING = but(RESOURCE, ("podMonitorSelector", "probeSelector")) + (
+    PROBE[: PROBE.index("  tlsConfig:")] + "  scrapeClass: istio-mtls\n"
+)
+PROBERS = "    scheme: https\n"
+
+
+def test_a_probe_says_its_scheme_of_the_prober():
+    assert mine(PROBING) == []
+    assert mine(but(PROBING, ("  enableHttp2: false\n", ""))) == ["http2-not-off"]
+
+
+def test_a_probe_over_http_is_told_and_gets_its_scheme_where_the_prober_is():
+    text = but(PROBING, (PROBERS, ""))
+    assert mine(text) == ["https-missing"]
+    after = repaired(text, only(text, "https-missing"))
+    assert mine(after) == []
+    assert "prober:\n    url: blackbox:9115\n    scheme: https\n" in after
+
+
+def test_a_scheme_beside_the_prober_counts_for_nothing_and_goes():
+    text = but(PROBING, (PROBERS, "  scheme: https\n"))
+    found = only(text, "https-missing")
+    assert text.splitlines()[(found.location.line or 0) - 1] == "  scheme: https"
+    after = repaired(text, found)
+    assert mine(after) == []
+    assert "\n  scheme:" not in after
 
 
 # ---------------------------------------------------------------------------------------------------- the operator

@@ -49,7 +49,7 @@ def http2_not_off(setup: Setup) -> Iterator[Found]:
         if undeclared is not None:
             port = undeclared.services[0]
             says += f", and port {port.name or undeclared.port} of {port.document} isn't declared as HTTP"
-        path = (scrape.spelling.http2,) if scrape.spelling.http2 in scrape.tree else ("scheme",)
+        path = (scrape.spelling.http2,) if scrape.spelling.http2 in scrape.tree else scrape.scheme_place
         yield found_at(scrape, path, says, _switch_off(found), severity=severity)
 
 

@@ -88,9 +88,8 @@ def https_missing(setup: Setup) -> Iterator[Found]:
         if not _means_mtls(setup, found) or _may_be_https(scrape) or _asks_plaintext_ports(scrape):
             continue
         what = f"certificates by the class {found.by.name}" if found.by is not None else "certificates"
-        edit = scrape.set("scheme", value="https")
-        path = ("scheme",) if "scheme" in scrape.tree else ()
-        yield found_at(scrape, path, f"{scrape} has {what}, but its scheme is http", Fix("ask over https", (edit,)))
+        says = f"{scrape} has {what}, but its scheme is http"
+        yield found_at(scrape, scrape.scheme_place, says, Fix("ask over https", scrape.set_scheme("https")))
     yield from _of_classes_elsewhere(setup)
 
 
@@ -108,13 +107,12 @@ def _of_classes_elsewhere(setup: Setup) -> Iterator[Found]:
         if not _asks_plaintext_ports(scrape):
             fix = Fix(
                 "ask over https" + " if the class has certificates" * (name not in here),
-                (scrape.set("scheme", value="https"),),
+                scrape.set_scheme("https"),
             )
             what = "certificates by the class" if name in with_certificates else "a class that isn't here,"
             says = f"{scrape} has {what} {name}, but its scheme is http"
-            path = ("scheme",) if "scheme" in scrape.tree else ()
             severity = "error" if name in with_certificates else "info"
-            yield found_at(scrape, path, says, fix, severity=severity)
+            yield found_at(scrape, scrape.scheme_place, says, fix, severity=severity)
 
 
 def _means_mtls(setup: Setup, found: MtlsScrape) -> bool:
