@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.intake.document import Document
@@ -12,6 +13,7 @@ from generator.migrate.parts import Part, joined, part_with, parts_of
 from generator.monitoring.edits import APPEND, REMOVE, Edit, position
 from generator.yaml import editing as yaml_editing
 from generator.yaml import load_documents
+from generator.yaml.editing.spelling import respelled, spelling
 from generator.yaml.lenient import load_text
 
 #: The way to a text or to a value: the number of the file's text, then document and path by turns, through strings.
@@ -29,6 +31,13 @@ def place_of(document: Document) -> Place:
 def place_of_edit(edit: Edit) -> Place:
     """Give the way to what an edit changes; it begins with that to all that lies around it."""
     return (*place_of(edit.document), edit.document.index, *edit.document.path, *edit.path)
+
+
+class _Along(NamedTuple):
+    """What goes along with a value: the comments at it, and how it is written."""
+
+    comments: Comments = Comments()
+    spelling: str = ""
 
 
 class Texts:
@@ -61,7 +70,7 @@ class Texts:
         new._parts, new._inner = dict(self._parts), dict(self._inner)
         moved = {id(edit): move for move in moves(edits) for edit in move}
         renamings: dict[int, bool] = {}
-        comments: dict[int, Comments] = {}
+        along: dict[int, _Along] = {}
         for edit in edits:
             move = moved.get(id(edit))
             if move is not None and move.is_renaming:
@@ -70,19 +79,20 @@ class Texts:
                 if renamings[id(move.setting)]:
                     continue
             elif move is not None:
-                comments.setdefault(id(move.setting), new._comments(move))
-            new._make(edit, comments.get(id(edit), Comments()))
+                along.setdefault(id(move.setting), new._along(move))
+            new._make(edit, along.get(id(edit), _Along()))
         return new
 
-    def _make(self, edit: Edit, comments: Comments) -> None:
+    def _make(self, edit: Edit, along: _Along) -> None:
         document = edit.document
         text, index = self._text(document)
         whole = (*document.path, *edit.path)
         new = _edited(document, text, index, whole, edit.value)
         if edit.comment and _is_readable(new, document.source) and not self._says(document, edit.comment):
             new = with_comments(new, document.source, index, whole, Comments((f"# {edit.comment}",)))
-        if any(comments) and _is_readable(new, document.source):
-            new = with_comments(new, document.source, index, whole, comments)
+        if any(along) and _is_readable(new, document.source):
+            new = respelled(new, document.source, index, whole, along.spelling)
+            new = with_comments(new, document.source, index, whole, along.comments)
         self._put(document, new)
 
     def _says(self, document: Document, comment: str) -> bool:
@@ -103,13 +113,15 @@ class Texts:
             self._put(document, new)
         return new is not None
 
-    def _comments(self, move: Move) -> Comments:
-        """The comments that go along with a value."""
+    def _along(self, move: Move) -> _Along:
+        """What goes along with a value."""
         document = move.removing.document
         text, index = self._text(document)
         if not _is_readable(text, document.source):
-            return Comments()
-        return comments_at(text, document.source, index, (*document.path, *move.removing.path))
+            return _Along()
+        whole = (*document.path, *move.removing.path)
+        comments = comments_at(text, document.source, index, whole)
+        return _Along(comments, spelling(text, document.source, index, whole))
 
     def _text(self, document: Document) -> tuple[str, int]:
         """What has become of the text that a document was read from, or of the part with it, and its number there."""

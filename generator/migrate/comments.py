@@ -14,7 +14,10 @@ _KEY = re.compile(r"[\w\"'./-]+:(\s|$)")
 
 
 class Comments(NamedTuple):
-    """What stands at a key: comment lines right above it, each from its ``#`` on, and what follows on its line."""
+    """What stands at a key: comment lines right above it, each from its ``#`` on, and what follows on its line.
+
+    The latter begins with the blanks before its ``#``.
+    """
 
     above: tuple[str, ...] = ()
     beside: str = ""
@@ -35,7 +38,7 @@ def comments_at(text: str, source: str, document: int, path: ValuePath) -> Comme
         start = match.start()
         shorter = [*lines[:index], lines[index][:start].rstrip(), *lines[index + 1 :]]
         if _reads_as("\n".join(shorter), source, values):
-            return Comments(tuple(above), lines[index][start:].rstrip())
+            return Comments(tuple(above), lines[index][len(shorter[index]) :].rstrip())
     return Comments(tuple(above))
 
 
@@ -61,7 +64,7 @@ def _candidates(lines: list[str], index: int, indent: str, comments: Comments) -
     """The texts that could come of it, the fullest first."""
     ending = "\r" if lines[index].endswith("\r") else ""
     above = [f"{indent}{comment}{ending}" for comment in comments.above]
-    beside = [f"{lines[index].rstrip()}  {comments.beside}{ending}"] if comments.beside else []
+    beside = [f"{lines[index].rstrip()}{comments.beside}{ending}"] if comments.beside else []
     for line in [*beside, lines[index]]:
         yield "\n".join([*lines[:index], *above, line, *lines[index + 1 :]])
 

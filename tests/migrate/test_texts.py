@@ -183,11 +183,25 @@ def test_comments_go_along_with_what_moves():
     outer += '    traffic.sidecar.istio.io/includeOutboundIPRanges: ""  # nothing\n'
     old = but(PLAIN, (OUTBOUND, ""), ("  namespace: monitoring\n", f"  namespace: monitoring\n{outer}"))
     new = repaired(old)
-    assert (
-        "        # Nothing is to be caught.\n        traffic.sidecar.istio.io/includeOutboundIPRanges: ''  # nothing\n"
-        in new
-    )
+    moved = 'traffic.sidecar.istio.io/includeOutboundIPRanges: ""  # nothing\n'
+    assert f"        # Nothing is to be caught.\n        {moved}" in new
     assert new.count("Nothing is to be caught") == 1
+
+
+def test_what_is_indented_keeps_its_comments_and_quotes():
+    beside = """\
+    tlsConfig:
+    # the root
+    caFile: /etc/prom-certs/root-cert.pem # of the mesh
+    certFile: "/etc/prom-certs/cert-chain.pem"
+    keyFile: '/etc/prom-certs/key.pem'
+    insecureSkipVerify: true  # no security naming
+"""
+    monitor = but(OPERATOR, ("kind: PodMonitor", "kind: ServiceMonitor"), ("podMetricsEndpoints", "endpoints"))
+    old = but(monitor, ("  scrapeClass: istio-mtls\n", ""), ("    scheme: https\n", f"    scheme: https\n{beside}"))
+    first, _, rest = beside.partition("\n")
+    indented = f"{first}\n{indent(rest, '  ')}"
+    assert repaired(old) == old.replace(beside, indented)
 
 
 def test_a_comment_that_silences_a_rule_keeps_its_fix_away():

@@ -209,8 +209,8 @@ def tls_config_empty(setup: Setup) -> Iterator[Found]:
         says = f"{tls} is empty, and {', '.join(beside)} stand{'s' * (len(beside) == 1)} beside it"
         gone = [scrape.set(name, value=REMOVE) for name in beside]
         if scrape.kind not in WITHOUT_FILES:
-            inside = scrape.set(tls, value={name: scrape.tree[name] for name in beside})
-            fix = Fix("indent them", (inside, *gone))
+            inside = [scrape.set(tls, name, value=scrape.tree[name]) for name in beside]
+            fix = Fix("indent them", (*inside, *gone))
         elif name := scrape.scrape_class or shared_class(setup, scrape):
             named = Edit(scrape.document, (*scrape.spec, scrape.spelling.scrape_class), name)
             edits = (named, scrape.set(tls, value=REMOVE), *gone)

@@ -8,6 +8,7 @@
     splice   one change in block style: the texts that could come of it
     flow     the same between brackets, and in JSON
     anchors  values that several places share
+    spelling how a scalar is written, for one that goes elsewhere
     plan     what to change first, so that a tree becomes another one
 
 ruamel.yaml's round trip loses blanks, line ends and alignment. So the text is cut where the parser's marks say. No text
