@@ -18,6 +18,8 @@ _SHORT: Final = {
     "-x": "-x", "--istio-service-exclude-cidr": "-x",
     "-b": "-b", "--istio-inbound-ports": "-b",
     "-d": "-d", "--istio-local-exclude-ports": "-d",
+    "-q": "-q", "--istio-outbound-ports": "-q",
+    "-o": "-o", "--istio-local-outbound-ports-exclude": "-o",
     "-m": "-m", "--istio-inbound-interception-mode": "-m",
 }  # fmt: skip
 #: Addresses that no pod has: documentation (RFC 5737), and what `ipaddress` calls reserved, loopback or unspecified.
@@ -27,13 +29,15 @@ _NOWHERE: Final = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db
 class Interception(NamedTuple):
     """What is intercepted: traffic to the pod's ports, and traffic that leaves it by IPv4 and by IPv6.
 
-    ``by`` names what turns off that which isn't intercepted, "" where everything is intercepted.
+    ``by`` names what turns off that which isn't intercepted, "" where everything is intercepted. ``outbound_ports`` are
+    those that are intercepted whatever the address, where not every address is.
     """
 
     inbound: bool
     outbound_v4: bool
     outbound_v6: bool
     by: str
+    outbound_ports: tuple[str, ...] = ()
 
 
 def intercepts(pod: Mapping[str, Any]) -> Interception:
@@ -47,7 +51,8 @@ def intercepts(pod: Mapping[str, Any]) -> Interception:
         return Interception(inbound=False, outbound_v4=False, outbound_v6=False, by=_without_rules(pod))
     inbound, why_in = _inbound(pod, arguments)
     version4, version6, why_out = _outbound(arguments)
-    return Interception(inbound, version4, version6, "; ".join(part for part in (why_in, why_out) if part))
+    by = "; ".join(part for part in (why_in, why_out) if part)
+    return Interception(inbound, version4, version6, by, _outbound_ports(arguments))
 
 
 def catches_port(pod: Mapping[str, Any], port: int) -> bool:
@@ -126,6 +131,15 @@ def _outbound(arguments: Mapping[str, str]) -> tuple[bool, bool, str]:
     intercepted = {version for version in (4, 6) if _reaches_anything(wanted, version)}
     why = "" if len(intercepted) == 2 else f'{names.INCLUDE_OUT} is "{wanted}"'
     return 4 in intercepted, 6 in intercepted, why
+
+
+def _outbound_ports(arguments: Mapping[str, str]) -> tuple[str, ...]:
+    """Give the ports that have a rule of their own: it comes after the addresses that are spared, before the others."""
+    spared = arguments.get("-x", "")
+    if (arguments.get("-i") == "*" and not spared) or all(_is_everything(spared, version) for version in (4, 6)):
+        return ()
+    excluded = _ports(arguments.get("-o", ""))
+    return tuple(part.strip() for part in arguments.get("-q", "").split(",") if part.strip() not in {"", *excluded})
 
 
 def _networks(text: str, version: int) -> list[Any]:

@@ -58,6 +58,8 @@ def _caught(pod: dict[str, Any]) -> str:
     found = intercepts(pod)
     kinds = (("inbound", found.inbound), ("outbound IPv4", found.outbound_v4), ("outbound IPv6", found.outbound_v6))
     intercepted = [name for name, yes in kinds if yes]
+    if found.outbound_ports:
+        intercepted.append(f"outbound to port {', '.join(found.outbound_ports)}")
     said = f"traffic intercepted: {', '.join(intercepted) or 'none'}"
     return f"{said} ({found.by})" if found.by else said
 
@@ -109,7 +111,8 @@ def _without_envoy(pod: dict[str, Any], proxy: dict[str, Any]) -> Iterator[str]:
         yield f"{' and '.join(asked)} of {PROXY} can't pass: port 15021 is Envoy's"
     if pieces.part(proxy, "lifecycle").get("postStart") == {"exec": {"command": ["pilot-agent", "wait"]}}:
         yield f"{PROXY} is stopped after a minute: it waits for port 15021, which is Envoy's"
-    if any(intercepts(pod)[:3]):
+    found = intercepts(pod)
+    if any(found[:3]) or found.outbound_ports:
         yield "traffic that is intercepted is lost"
     if pieces.named(pieces.spec_of(pod).get("initContainers"), VALIDATION):
         yield f"init container {VALIDATION} finds no rules and fails"

@@ -276,6 +276,14 @@ def test_a_pod_that_wants_no_certificates_may_be_an_ordinary_part_of_the_mesh():
     assert ids(ORDINARY) == []
 
 
+def test_outbound_ports_may_be_caught_on_purpose():
+    text = but(PLAIN, (OUTBOUND, f'{OUTBOUND}        traffic.sidecar.istio.io/includeOutboundPorts: "8080"\n'))
+    finding = only(text, "outbound-intercepted")
+    assert finding.severity == "info"
+    assert finding.found == "connections to port 8080 are intercepted, whatever the address"
+    assert finding.location.line == text[: text.index("includeOutboundPorts")].count("\n") + 1
+
+
 @pytest.mark.parametrize("line", ['includeInboundPorts: ""', 'excludeInboundPorts: "9090"'])
 def test_inbound_traffic_that_is_not_caught(line):
     text = but(
@@ -386,6 +394,15 @@ def test_what_is_caught_without_envoy_is_lost():
     finding = only(text, "interception-without-envoy")
     assert finding.found == "what comes in is intercepted, and Envoy is off"
     assert errors(text) == ["interception-without-envoy"]
+    assert ids(repaired(text, finding)) == []
+
+
+def test_a_port_that_is_caught_without_envoy_is_lost_too():
+    ports = f'{OUTBOUND}        traffic.sidecar.istio.io/includeOutboundPorts: "9093"\n'
+    agent = ("      containers:\n", f"      containers:\n{OVERLAY}")
+    text = but(PLAIN, (METADATA, NO_ENVOY), (HOLD, ""), (OUTBOUND, ports), agent)
+    finding = only(text, "interception-without-envoy")
+    assert finding.found == "what goes to port 9093 is intercepted, and Envoy is off"
     assert ids(repaired(text, finding)) == []
 
 

@@ -11,6 +11,7 @@ from tests.injection.pods import APPLICATION, injected, into, pod
 
 TRAFFIC = "traffic.sidecar.istio.io/"
 INCLUDE_OUT, EXCLUDE_OUT = TRAFFIC + "includeOutboundIPRanges", TRAFFIC + "excludeOutboundIPRanges"
+INCLUDE_PORTS, EXCLUDE_PORTS = TRAFFIC + "includeOutboundPorts", TRAFFIC + "excludeOutboundPorts"
 INCLUDE_IN, EXCLUDE_IN = TRAFFIC + "includeInboundPorts", TRAFFIC + "excludeInboundPorts"
 
 
@@ -128,3 +129,18 @@ def test_a_pod_without_a_proxy_is_not_caught():
 
 def test_the_grpc_agent_catches_nothing():
     assert flags(intercepted({"inject.istio.io/templates": "grpc-agent"})) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "ports"),
+    [
+        ({INCLUDE_OUT: ""}, ("8080", "4317")),
+        ({INCLUDE_OUT: "", EXCLUDE_PORTS: "4317"}, ("8080",)),
+        ({INCLUDE_OUT: "10.0.0.0/8"}, ("8080", "4317")),
+        ({EXCLUDE_OUT: "0.0.0.0/0"}, ("8080", "4317")),  # by IPv6
+        ({EXCLUDE_OUT: "0.0.0.0/0,::/0"}, ()),  # addresses that are spared come first
+        ({}, ()),  # all of it is intercepted anyway
+    ],
+)
+def test_ports_may_be_caught_whatever_the_address(annotations, ports):
+    assert intercepted({**annotations, INCLUDE_PORTS: "8080, 4317"}).outbound_ports == ports

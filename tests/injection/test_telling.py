@@ -32,6 +32,13 @@ def test_certificates_are_told_with_their_volume():
     assert any(line.startswith("traffic intercepted: none (") for line in lines)
 
 
+def test_outbound_ports_that_are_caught_are_told_though_no_address_is():
+    traffic = "traffic.sidecar.istio.io/"
+    off = {f"{traffic}includeInboundPorts": "", f"{traffic}includeOutboundIPRanges": ""}
+    lines = told({**off, f"{traffic}includeOutboundPorts": "8080,9100"})
+    assert any(line.startswith("traffic intercepted: outbound to port 8080, 9100 (") for line in lines)
+
+
 def test_certificates_that_go_nowhere_are_told():
     assert "certificates are written nowhere: OUTPUT_CERTS isn't set" in told({})
     unmounted = told({"proxy.istio.io/config": "proxyMetadata:\n  OUTPUT_CERTS: /certs"})

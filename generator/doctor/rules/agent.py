@@ -204,6 +204,7 @@ def interception_without_envoy(setup: Setup) -> Iterator[Found]:
         intercepted = [
             (names.INCLUDE_IN, "what comes in", found.inbound),
             (names.INCLUDE_OUT, "what goes out", found.outbound_v4 or found.outbound_v6),
+            (names.INCLUDE_OUT_PORTS, f"what goes to port {', '.join(found.outbound_ports)}", found.outbound_ports),
         ]
         keys = [key for key, _, is_caught in intercepted if is_caught]
         if not keys:

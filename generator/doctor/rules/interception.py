@@ -78,6 +78,11 @@ def outbound_intercepted(setup: Setup) -> Iterator[Found]:
                 severity = "info"
             text = f"{says} that the pod sends is intercepted"
             yield Found(scraper.document, place, text, fix, severity)
+        elif found.outbound_ports and scraper.product:  # other programs have Envoy send some things on purpose
+            says = f"connections to port {', '.join(found.outbound_ports)} are intercepted, whatever the address"
+            fix = Fix(f"if anything is scraped with certificates there, drop {names.INCLUDE_OUT_PORTS}")
+            where = existing(scraper.document, annotation(scraper, names.INCLUDE_OUT_PORTS))
+            yield Found(scraper.document, where, says, fix, "info")
         elif found.outbound_v6:
             yield Found(scraper.document, place, f"IPv6 is still intercepted ({found.by})", fix, "info")
 

@@ -79,10 +79,13 @@ def http_to_strict(setup: Setup) -> Iterator[Found]:
         if scrape.scheme == "https" or scrape.kind not in {"PodMonitor", "ServiceMonitor"}:
             continue
         scrapers = setup.selected_by(scrape)
-        if scrape.scrape_class or not scrapers or any(intercepts(setup.pod_after(one)).outbound_v4 for one in scrapers):
+        caught = [intercepts(setup.pod_after(one)) for one in scrapers]
+        if scrape.scrape_class or not scrapers or any(one.outbound_v4 for one in caught):
             continue
         for target, mode in _with_mode(setup, scrape):
             if mode.mode != "STRICT" or not _is_guarded(setup, target):
+                continue
+            if any(str(target.port) in one.outbound_ports for one in caught):
                 continue
             says = f"{scrape} asks {target.name} over http, and {mode.document} makes it STRICT"
             severity: Severity = "error" if mode.level == "workload" else "warning"

@@ -57,7 +57,8 @@ class _Receiver(NamedTuple):
 def cleartext_into_strict(setup: Setup) -> Iterator[Found]:
     """Look at Alertmanagers and remote writes of scrapers whose traffic isn't caught."""
     for scraper in setup.scrapers:
-        if not has_own_certificates(setup, scraper) or intercepts(setup.pod_after(scraper)).outbound_v4:
+        caught = intercepts(setup.pod_after(scraper))
+        if not has_own_certificates(setup, scraper) or caught.outbound_v4 or caught.outbound_ports:
             continue
         for receiver in _receivers(setup, scraper):
             policy = _strict(setup, receiver)
