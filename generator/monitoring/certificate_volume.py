@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 
 from generator.errors import ValuePath
 from generator.monitoring.directories import is_inside, same_directory
@@ -155,10 +155,14 @@ class CertificateVolume:
             stale = [taken[one] for one in wanted if one in taken and self.stays_empty(taken[one])]
             for mount in stale:
                 yield self.pod.set((*mount.path, "name"), name)
-            # Within a volume that keeps other sources no directory could be made to mount on.
+            # Within a volume that keeps other sources no directory could be made to mount on, nor a file's below one
+            # that is mounted read-only.
             kept_by_others = self.mixed_directories()
             wanted = [
-                one for one in wanted if one not in taken and not any(is_inside(one, other) for other in kept_by_others)
+                one
+                for one in wanted
+                if not any(is_inside(one, other) for other in kept_by_others)
+                and not any(is_inside(other, one) for other in taken)
             ]
             if stale and not wanted:
                 return
@@ -185,9 +189,9 @@ class CertificateVolume:
         shared = any(one.name == mount.name for path in others for one in self.pod.mounts(path))
         return volume is not None and volume.is_empty_dir and not shared
 
-    def free_directory(self, taken: Container[str]) -> str:
+    def free_directory(self, taken: Collection[str]) -> str:
         """Give the pattern's directory in the scraper's container, or the like where that is something else's."""
         wanted = posixpath.normpath(self.pattern.mount_path)
-        while wanted in taken:
+        while any(is_inside(one, wanted) for one in taken):
             wanted += "-istio"
         return wanted

@@ -300,6 +300,18 @@ def test_files_where_nothing_is_mounted_are_told_at_the_job():
     assert "/etc/prom-certs" in repaired(text, finding)
 
 
+def test_files_that_are_mounted_one_by_one_come_from_their_volume():
+    files = "".join(
+        f"        - {{name: corporate, mountPath: /etc/prom-certs/{name}, subPath: {name}}}\n"
+        for name in ("key.pem", "cert-chain.pem", "root-cert.pem")
+    )
+    volume = "      - name: corporate\n        {}\n"
+    text = but(UNWRITTEN, (READER, files), (CERTS_VOLUME, volume.format("secret: {secretName: mesh-certificates}")))
+    assert ids(configured(text)) == []
+    empty = configured(text.replace("secret: {secretName: mesh-certificates}", "emptyDir: {}"))
+    assert only(empty, "nothing-writes-certificates").found.startswith("the volume corporate, mounted at")
+
+
 def test_what_is_known_to_keep_the_proxy_away_is_told_once():
     text = but(PLAIN, ('sidecar.istio.io/inject: "true"', 'sidecar.istio.io/inject: "false"'))
     assert ids(configured(text)) == ["injection-off"]

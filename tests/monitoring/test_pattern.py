@@ -218,6 +218,21 @@ def test_a_directory_that_has_something_else_is_not_mounted_twice():
     ]
 
 
+@pytest.mark.parametrize(
+    ("directory", "place"), [("/etc/corporate", "/etc/prom-certs"), ("/etc/prom-certs", "/etc/prom-certs-istio")]
+)
+def test_no_directory_is_mounted_around_files_that_others_mount_in_it(directory, place):
+    text = f"""\
+  volumes: [{{name: other, secret: {{secretName: corporate}}}}]
+  volumeMounts: [{{name: other, mountPath: {directory}/key.pem, subPath: key.pem}}]
+  scrapeClasses:
+  - name: istio-mtls
+    tlsConfig: {{certFile: {directory}/cert-chain.pem, keyFile: {directory}/key.pem}}
+"""
+    mounts = with_pattern(OPERATED + text)["spec"]["volumeMounts"]
+    assert [mount["mountPath"] for mount in mounts] == [f"{directory}/key.pem", place]
+
+
 def test_a_variable_beside_the_metadata_is_moved_into_it():
     text = WORKLOAD.replace(
         "      labels:", "      annotations:\n        proxy.istio.io/config: 'OUTPUT_CERTS: /certs'\n      labels:", 1

@@ -30,9 +30,9 @@ FILE_NAMES = {"ca": "root-cert.pem", "cert": "cert-chain.pem", "key": "key.pem"}
 _OTHER_INJECTORS = ("vault.hashicorp.com/", "spiffe.io/", "csi.cert-manager.io/")
 
 
-def covering(setup: Setup, scraper: Scraper, directory: str) -> Mount | None:
-    """Give the mount of the scraper's container in which a directory lies, the deepest one; None for none."""
-    found = [mount for mount in setup.mounts_after(scraper) if is_inside(directory, mount.directory)]
+def covering(setup: Setup, scraper: Scraper, path: str) -> Mount | None:
+    """Give the mount of the scraper's container that shows a file: the deepest one; None for none."""
+    found = [mount for mount in setup.mounts_after(scraper) if is_inside(path, mount.directory)]
     return max(found, key=lambda mount: len(posixpath.normpath(mount.directory)), default=None)
 
 
@@ -78,7 +78,7 @@ def nothing_writes_certificates(setup: Setup) -> Iterator[Found]:
             continue
         told: set[str] = set()
         for file in files_of(setup, scraper):
-            mount = covering(setup, scraper, file.directory)
+            mount = covering(setup, scraper, file.path)
             key = mount.name if mount else file.directory
             if is_istio(file.scrape) and key not in told and not _comes_otherwise(scraper, mount):
                 told.add(key)
@@ -194,7 +194,7 @@ def wrong_directory(setup: Setup) -> Iterator[Found]:
         wrong: dict[int, list[NamedFile]] = {}
         for file in files_of(setup, scraper):
             if is_istio(file.scrape) and file.name in FILE_NAMES.values() and file.directory not in right:
-                mount = covering(setup, scraper, file.directory)
+                mount = covering(setup, scraper, file.path)
                 if _comes_otherwise(scraper, mount):
                     continue
                 if mount is None or _is_useless(setup, scraper, mount):
