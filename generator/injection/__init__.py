@@ -25,10 +25,12 @@ from generator.injection.mesh import Injection, Mesh
 from generator.injection.pieces import (
     is_ours,
     is_ours_volume,
+    is_proxy,
     output_certs,
     proxy_container,
     runs_envoy,
     variable,
+    writing_container,
 )
 from generator.injection.telling import explain
 from generator.injection.volumes import listed_mounts, listed_volumes, user_volume_mounts, user_volumes
@@ -44,6 +46,7 @@ __all__ = [
     "intercepts",
     "is_ours",
     "is_ours_volume",
+    "is_proxy",
     "listed_mounts",
     "listed_volumes",
     "output_certs",
@@ -54,4 +57,5 @@ __all__ = [
     "user_volume_mounts",
     "user_volumes",
     "variable",
+    "writing_container",
 ]

@@ -107,7 +107,7 @@ def _inbound(pod: Mapping[str, Any], arguments: Mapping[str, str]) -> tuple[bool
     declared = {
         str(port.get("containerPort"))
         for container in pieces.items(pieces.spec_of(pod).get("containers"))
-        if container.get("name") != PROXY
+        if not pieces.is_proxy(container)
         for port in pieces.items(container.get("ports"))
         if port.get("protocol", "TCP") == "TCP"
     }

@@ -52,7 +52,7 @@ def reapplied(pod: Tree, original: Tree, template: Tree) -> Tree:
 
 def _with_user(pod: Tree, original: Tree) -> Tree:
     """Let the rules of the init container spare the user's own user id, and validation run under it."""
-    mine = pieces.proxy_container(original) or {}
+    mine = pieces.named_proxy(original) or {}
     security = pieces.part(mine, "securityContext")
     wanted = {key: security[key] for key in ("runAsUser", "runAsGroup") if security.get(key) is not None}
     init = pieces.spec_of(pod).get("initContainers")
@@ -68,7 +68,7 @@ def _with_user(pod: Tree, original: Tree) -> Tree:
         arguments[arguments.index("-u") + 1] = str(wanted["runAsUser"])
         patch["args"] = arguments
     pod = merged(pod, {"spec": {"initContainers": [patch]}})
-    proxy = pieces.proxy_container(pod)
+    proxy = pieces.named_proxy(pod)
     if transparent and "runAsUser" in wanted and proxy is not None:  # TPROXY needs root, whoever the user wants
         part = "containers" if pieces.named(pieces.spec_of(pod).get("containers"), PROXY) else "initContainers"
         pod = merged(pod, {"spec": {part: [{"name": PROXY, "securityContext": {"runAsUser": 0}}]}})

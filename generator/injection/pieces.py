@@ -43,10 +43,43 @@ def spec_of(pod: Mapping[str, Any]) -> Tree:
     return part(pod, "spec")
 
 
-def proxy_container(pod: Mapping[str, Any]) -> Tree | None:
+def named_proxy(pod: Mapping[str, Any]) -> Tree | None:
     """Give a pod's container ``istio-proxy``, which is an init container where it is native; None without one."""
     spec = spec_of(pod)
     return named(spec.get("containers"), PROXY) or named(spec.get("initContainers"), PROXY)
+
+
+def proxy_container(pod: Mapping[str, Any]) -> Tree | None:
+    """Give a pod's container ``istio-proxy``, else its agent under a name of its own; None without one."""
+    return named_proxy(pod) or next(iter(_agents(pod)), None)
+
+
+def writing_container(pod: Mapping[str, Any]) -> Tree | None:
+    """Give the container of a pod whose agent writes certificates, ``istio-proxy`` before others; None without one."""
+    proxy = named_proxy(pod)
+    return next((one for one in ([proxy] if proxy else []) + _agents(pod) if output_certs(one)), None)
+
+
+def is_proxy(container: Mapping[str, Any]) -> bool:
+    """Say whether a container is Istio's proxy: by its name, or as one that has the agent write certificates.
+
+    Only the webhook needs the name; whoever spells a container out may choose another.
+    """
+    return container.get("name") == PROXY or _is_agent(container)
+
+
+def _agents(pod: Mapping[str, Any]) -> list[Tree]:
+    spec = spec_of(pod)
+    return [one for part in ("containers", "initContainers") for one in items(spec.get(part)) if _is_agent(one)]
+
+
+def _is_agent(container: Mapping[str, Any]) -> bool:
+    """Say whether a container runs pilot-agent, by its image or its first words, and has it write certificates."""
+    image = names.text_of(container.get("image")).partition("@")[0].rpartition("/")[2]
+    said = [*words(container, "command"), *words(container, "args")]
+    runs = image.startswith("proxyv2") or said[:2] == ["proxy", "sidecar"] or said[:1] == ["pilot-agent"]
+    runs = runs or any(word.endswith("/pilot-agent") for word in said[:1])
+    return runs and any(item.get("name") == "OUTPUT_CERTS" for item in items(container.get("env")))
 
 
 def variable(container: Mapping[str, Any], name: str) -> str | None:
@@ -66,8 +99,8 @@ def runs_envoy(container: Mapping[str, Any]) -> bool:
 
 
 def is_ours(container: Mapping[str, Any]) -> bool:
-    """Say whether a container is one that Istio adds, by its name."""
-    return container.get("name") in {PROXY, INIT, VALIDATION, "enable-core-dump"}
+    """Say whether a container is one that Istio adds, by its name, or an agent of its."""
+    return container.get("name") in {INIT, VALIDATION, "enable-core-dump"} or is_proxy(container)
 
 
 def is_ours_volume(volume: Mapping[str, Any]) -> bool:

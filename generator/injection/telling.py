@@ -19,8 +19,8 @@ def explain(injection: Injection) -> list[str]:
     lines += [f"refused: {sentence}" for sentence in injection.refused]
     if injection.injected:
         lines += _told(injection.pod)
-    elif pieces.proxy_container(injection.pod) is not None:
-        lines += [f"the pod brings a container {PROXY} of its own", *_certificates(injection.pod)]
+    elif (proxy := pieces.proxy_container(injection.pod)) is not None:
+        lines += [f"the pod brings a container {proxy.get('name')} of its own", *_certificates(injection.pod)]
     return lines
 
 
@@ -65,7 +65,7 @@ def _caught(pod: dict[str, Any]) -> str:
 
 
 def _certificates(pod: dict[str, Any]) -> Iterator[str]:
-    proxy = pieces.proxy_container(pod) or {}
+    proxy = pieces.writing_container(pod) or pieces.proxy_container(pod) or {}
     directory = pieces.output_certs(proxy)
     if not directory:
         yield "certificates are written nowhere: OUTPUT_CERTS isn't set"
@@ -88,7 +88,7 @@ def _holds(mount: dict[str, Any], directory: str) -> bool:
 def _metadata(pod: dict[str, Any]) -> Iterator[str]:
     annotations = names.texts(pod["metadata"].get("annotations"))
     labels = names.texts(pod["metadata"].get("labels"))
-    proxy = pieces.proxy_container(pod) or {}
+    proxy = pieces.named_proxy(pod) or {}
     if annotations.get("prometheus.io/port") == str(AGENT_PORT):
         yield f"annotations prometheus.io/* point at the agent's merged metrics on port {AGENT_PORT}"
     else:

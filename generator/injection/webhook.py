@@ -76,7 +76,7 @@ def _apply(original: Tree, subject: sidecar.Subject, templates: list[Template], 
         pod = overrides.reapplied(pod, original, everything)
     pod = _map(pod)  # from here on it is changed in place
     annotations, spec = pod["metadata"]["annotations"], pod["spec"]
-    proxy = pieces.proxy_container(pod)
+    proxy = pieces.named_proxy(pod)
     if proxy is not None:
         metrics.merge(annotations, proxy, mesh)
         metrics.announce_secure_port(annotations, proxy, mesh)

@@ -46,3 +46,8 @@ class Writer(NamedTuple):
     sub_path: str
     read_only: bool
     injected: bool
+
+    @property
+    def name(self) -> str:
+        """The container's name: ``istio-proxy``, or what a manifest calls an agent that it spells out."""
+        return str(self.container.get("name"))

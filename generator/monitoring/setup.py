@@ -174,12 +174,12 @@ class Setup(Objects):
     @_once
     def writer(self, scraper: Scraper) -> Writer | None:
         """Give the proxy that writes certificates into the pod; None where nothing does."""
-        from generator.injection import output_certs, proxy_container
+        from generator.injection import output_certs, writing_container
 
-        proxy = proxy_container(self.pod_after(scraper))
-        directory = output_certs(proxy) if proxy else ""
-        if proxy is None or not directory:
+        proxy = writing_container(self.pod_after(scraper))
+        if proxy is None:
             return None
+        directory = output_certs(proxy)
         by_hand = any(
             item.get("name") == "OUTPUT_CERTS"
             for path, container in scraper.pod.containers()

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from generator.doctor.rules.examples import PLAIN, but
+from generator.doctor.rules.mesh import DISABLE, SIDECAR
 from generator.doctor.rules.spoiling import BY_HAND, MANUAL
-from tests.doctor.helpers import diagnose, ids, only, repaired
+from generator.monitoring.completing import pattern_edits
+from tests.doctor.helpers import diagnose, ids, only, repaired, setup_of
 
 ARGS = "args: [proxy, sidecar, --domain, $(POD_NAMESPACE).svc.cluster.local]"
 TOKEN = "        - {name: istio-token, mountPath: /var/run/secrets/tokens}\n"
@@ -265,3 +267,75 @@ def test_faults_of_an_agent_are_those_of_its_own_release(image, rule):
     text = but(MANUAL, (IMAGE, image)).replace('DISABLE_ENVOY, value: "true"', 'DISABLE_ENVOY, value: "false"')
     assert rule in ids(text)
     assert rule not in ids(but(text, (image, IMAGE)))
+
+
+# --------------------------------------------------------------------------------- an agent that has a name of its own
+
+AGENT = MANUAL.replace("- name: istio-proxy", "- name: cert-agent")
+
+
+def test_an_agent_of_any_name_is_a_proxy_by_hand():
+    assert ids(AGENT) == []
+    text = but(AGENT, (TOKEN, ""), (ARGS, "args: [proxy, sidecar, --drainDuration=45s]"))
+    assert ids(text) == ["dead-agent-flag", "manual-proxy-incomplete"]
+    assert only(text, "manual-proxy-incomplete").found == "cert-agent lacks a mount at /var/run/secrets/tokens"
+    assert ids(repaired(text, only(text, "manual-proxy-incomplete"))) == ["dead-agent-flag"]
+    old = but(AGENT, ("istiod.istio-system.svc:15012", "istio-pilot.istio-system.svc:15012"))
+    assert ids(old) == ["dead-host"]
+    unwritable = but(
+        AGENT, ("mountPath: /etc/istio-output-certs}", "mountPath: /etc/istio-output-certs, readOnly: true}")
+    )
+    assert only(unwritable, "writer-read-only").found.startswith("cert-agent mounts")
+    assert ids(repaired(unwritable, only(unwritable, "writer-read-only"))) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (f"        {ARGS}\n", "        command: [/usr/local/bin/pilot-agent]\n        args: [proxy, sidecar]\n"),
+        (f"image: {IMAGE}", "image: example.com/own-agent:3"),
+        (f"image: {IMAGE}", "image: example.com/openshift-service-mesh/proxyv2-rhel8@sha256:00"),
+    ],
+)
+def test_an_agent_is_known_by_its_image_or_its_command(change):
+    text = but(AGENT, change)
+    assert ids(text) == []
+    assert ids(but(text, (LABEL, ""))) == ["manual-proxy-injected"]
+
+
+def test_another_container_with_the_variable_is_no_agent():
+    text = but(AGENT, (f"        {ARGS}\n", "        args: [--wait]\n"), (IMAGE, "example.com/waiter:1"))
+    assert "manual-proxy-incomplete" not in ids(but(text, (TOKEN, "")))
+
+
+def test_an_agent_of_another_name_gets_a_second_proxy_beside_it_where_it_is_injected():
+    asked = AGENT.replace(LABEL, LABEL.replace("false", "true"))
+    finding = only(asked, "manual-proxy-injected")
+    assert finding.found == 'the container cert-agent is spelt out here, but label sidecar.istio.io/inject is "true"'
+    assert finding.fix is not None
+    assert not finding.fix.edits  # who asks for injection may want the mesh to serve Prometheus
+    assert ids(repaired(but(AGENT, (LABEL, "")), only(but(AGENT, (LABEL, "")), "manual-proxy-injected"))) == []
+
+
+def test_prometheus_waits_for_an_agent_of_another_name_as_well():
+    block = BY_HAND.replace("istio-proxy", "cert-agent")
+    later = but(AGENT, (block, ""), ("      volumes:\n", f"{block}      volumes:\n"))
+    assert ids(later) == ["start-order"]
+    probed = "        startupProbe: {httpGet: {path: /healthz/ready, port: 15021}}\n        env:\n        - {name: OUT"
+    hook = "        lifecycle:\n          postStart:\n            exec:\n              command: [pilot-agent, wait]\n"
+    beside = but(AGENT, (hook, ""), ("        env:\n        - {name: OUT", probed))
+    assert ids(beside) == ["start-order"]  # the kubelet waits for the probe of an init container alone
+
+
+def test_the_agent_that_writes_is_asked_for_renewal_and_not_the_injected_proxy_beside_it():
+    asked = AGENT.replace(LABEL, LABEL.replace("false", "true"))
+    off = '        - {name: DISABLE_ENVOY, value: "true"}\n        - {name: OUTPUT_CERTS'
+    alone = asked.replace("        - {name: OUTPUT_CERTS", off)
+    mesh = SIDECAR.replace("istio-system/istiod.istio-system.svc.cluster.local", "~/*") + DISABLE
+    assert "rotation-stops" in ids(asked + mesh)
+    assert "rotation-stops" not in ids(alone + mesh)
+
+
+def test_an_agent_of_another_name_is_adopted_already():
+    setup = setup_of(AGENT)
+    assert pattern_edits(setup, setup.scrapers[0]) == ()

@@ -29,6 +29,7 @@ from generator.injection import annotations as names
 from generator.injection import intercepts, proxy_container, variable
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.running import Writer
 
 _ENVOY_PORT, _AGENT_PORT = 15021, 15020
 _HOLD = "holdApplicationUntilProxyStarts"
@@ -97,7 +98,7 @@ def probes_without_envoy(setup: Setup) -> Iterator[Found]:
             continue
         document, path = switch_place(scraper)
         edits = _moved_probes(scraper, asked) if can_be_edited(scraper) else ()
-        found = f"Envoy is off, but {' and '.join(asked)} of {PROXY} ask port {_ENVOY_PORT}"
+        found = f"Envoy is off, but {' and '.join(asked)} of {proxy.get('name')} ask port {_ENVOY_PORT}"
         fix = Fix(f"have them ask the agent's port {_AGENT_PORT}", edits)
         yield Found(document, path, found, fix, resource=str(scraper))
 
@@ -240,25 +241,28 @@ def interception_without_envoy(setup: Setup) -> Iterator[Found]:
 def start_order(setup: Setup) -> Iterator[Found]:
     """Look at which container of the pod as it runs waits for which."""
     for scraper in setup.scrapers:
-        if scraper.product != "prometheus" or setup.writer(scraper) is None or is_hindered(setup, scraper):
+        writer = setup.writer(scraper)
+        if scraper.product != "prometheus" or writer is None or is_hindered(setup, scraper):
             continue
         pod = setup.pod_after(scraper)
-        if _waits(pod, scraper):
+        if _waits(pod, scraper, writer):
             continue
         inner = config_of(scraper)
         edits: tuple[Edit, ...] = ()
         says = "have the proxy start first: a native sidecar, or a postStart hook that waits"
         grpc = "grpc-agent" in scraper.pod.annotations.get(names.TEMPLATES, "")
         holds = (grpc or runs_envoy(setup, scraper)) and setup.settings.istio >= (1, 7)
-        if _is_native(pod):
+        if _is_native(pod, writer):
             says = "give the native sidecar a startup probe, or a postStart hook that waits"
-        elif is_steered(setup, scraper) and holds:
+        elif not is_steered(setup, scraper) or writer.name != PROXY:
+            pass
+        elif holds:
             says = "have Prometheus wait for the proxy"
             edits = (Edit(inner, (config_key(inner, _HOLD),), value=True),) if inner else ()
-        elif is_steered(setup, scraper) and _can_be_native(setup):
+        elif _can_be_native(setup):
             says = "make the proxy a native sidecar"
             edits = (annotate(scraper, names.NATIVE, "true"),)
-        elif is_steered(setup, scraper) and inner and _agent_answers(scraper):
+        elif inner and _agent_answers(scraper):
             says = "have Prometheus wait for the agent"
             edits = (Edit(inner, (config_key(inner, _HOLD),), value=True), *_own_hook(scraper))
         found = "the proxy starts beside Prometheus, and nothing makes Prometheus wait for the files"
@@ -266,23 +270,21 @@ def start_order(setup: Setup) -> Iterator[Found]:
         yield Found(scraper.document, place, found, Fix(says, edits if can_be_edited(scraper) else ()))
 
 
-def _is_native(pod: Mapping[str, Any]) -> bool:
+def _is_native(pod: Mapping[str, Any], writer: Writer) -> bool:
     """Whether the proxy is an init container that keeps running."""
-    proxy = proxy_container(pod)
-    return proxy is not None and proxy not in ((pod.get("spec") or {}).get("containers") or [])
+    return writer.container not in ((pod.get("spec") or {}).get("containers") or [])
 
 
-def _waits(pod: Mapping[str, Any], scraper: Scraper) -> bool:
+def _waits(pod: Mapping[str, Any], scraper: Scraper, writer: Writer) -> bool:
     """Whether Prometheus starts after the proxy is ready, or waits for the files itself."""
     spec = pod.get("spec") or {}
     containers = [one for one in spec.get("containers") or [] if isinstance(one, Mapping)]
     order = [one.get("name") for one in containers]
-    if PROXY not in order:
-        native = proxy_container(pod)
-        return native is None or "startupProbe" in native or bool(inside(native, "lifecycle", "postStart"))
-    proxy = containers[order.index(PROXY)]
+    proxy, name = writer.container, writer.container.get("name")
+    if _is_native(pod, writer):
+        return "startupProbe" in proxy or bool(inside(proxy, "lifecycle", "postStart"))
     main = scraper.pod.get(*scraper.container, "name")
-    first = main not in order or order.index(PROXY) < order.index(main)
+    first = main not in order or order.index(name) < order.index(main)
     if first and inside(proxy, "lifecycle", "postStart"):
         return True
     own = next((one for one in containers if one.get("name") == main), {})

@@ -10,7 +10,6 @@ from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import PLAIN, but
 from generator.doctor.rules.spoiling import MEMORY, MOUNT, MOUNT_VALUE, OUTPUT_CERTS
 from generator.doctor.rules.views import (
-    PROXY,
     agent_version,
     annotate,
     annotation,
@@ -182,11 +181,11 @@ def output_directory_not_mounted(setup: Setup) -> Iterator[Found]:
             continue
         document, path = written_place(scraper)
         edits = pattern_edits(setup, scraper) if is_steered(setup, scraper) and can_be_edited(scraper) else ()
-        says = f"mount the shared volume in {PROXY} at {writer.directory}"
+        says = f"mount the shared volume in {writer.name} at {writer.directory}"
         if posixpath.normpath(writer.directory) == _RESERVED:  # of which output-directory-reserved tells
-            says = f"have it write to {DEFAULT.directory}, and mount the shared volume there in {PROXY}"
+            says = f"have it write to {DEFAULT.directory}, and mount the shared volume there in {writer.name}"
         fix = Fix(says, edits)
-        found = f"OUTPUT_CERTS is {writer.directory}, and {PROXY} mounts nothing there"
+        found = f"OUTPUT_CERTS is {writer.directory}, and {writer.name} mounts nothing there"
         yield Found(document, path, found, fix, resource=str(scraper))
 
 
@@ -210,7 +209,7 @@ def writer_read_only(setup: Setup) -> Iterator[Found]:
         volume = setup.volumes(scraper).get(writer.volume)
         if writer.read_only:
             edits = mount_edits(scraper, writer, ("readOnly",)) if can_be_edited(scraper) else ()
-            found = f"{PROXY} mounts the volume {writer.volume} read-only at the directory that it writes to"
+            found = f"{writer.name} mounts the volume {writer.volume} read-only at the directory that it writes to"
             fix = Fix("mount it writable in the proxy, and read-only in Prometheus", edits)
             yield Found(scraper.document, mount_place(scraper, writer), found, fix)
         elif volume is not None and volume.source in _READ_ONLY:

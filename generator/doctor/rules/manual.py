@@ -194,7 +194,7 @@ def manual_proxy_incomplete(setup: Setup) -> Iterator[Found]:
                 missing.append(f"a mount at {directory}")
                 edits += _mounted(scraper, path, volume, directory, source)
         if missing:
-            found = f"{PROXY} lacks {', '.join(missing)}"
+            found = f"{container.get('name')} lacks {', '.join(missing)}"
             place = existing(scraper.document, scraper.pod.where(*path))
             yield Found(scraper.document, place, found, Fix("give it what injection would", tuple(edits)))
 
@@ -226,23 +226,28 @@ def _mounted(
     stage="injection",
     why="""
         Where the webhook injects a pod that already has a container `istio-proxy`, it lays that container over its own
-        template: a mixture of both, with an init container that has everything intercepted. Switch injection off with
-        the **label** `sidecar.istio.io/inject: "false"`, or leave all but the differences to injection.
+        template: a mixture of both, with an init container that has everything intercepted. Beside an agent of another
+        name it adds a second proxy, and both want port 15020. Switch injection off with the **label**
+        `sidecar.istio.io/inject: "false"`, or leave all but the differences to injection.
         """,
     sources=["istio `pkg/kube/inject/webhook.go`"],
     wrong=but(MANUAL, ('        sidecar.istio.io/inject: "false"\n', "")),
 )
 def manual_proxy_injected(setup: Setup) -> Iterator[Found]:
     """Ask whether the webhook leaves the pod alone for sure."""
-    for scraper, path, _ in proxies(setup):
+    for scraper, path, container in proxies(setup):
         injection = setup.injection(scraper)
         if not injection.injected and injection.certain:
             continue
+        sure = injection.injected and injection.certain
+        name = container.get("name")
         edit = scraper.pod.set(("metadata", "labels", KEY), "false")
-        why = injection.reason if injection.injected and injection.certain else "the namespace's labels decide"
+        why = injection.reason if sure else "the namespace's labels decide"
         place = existing(scraper.document, scraper.pod.where(*path, "name"))
         fix = Fix("switch injection off by the label", (edit,))
-        yield Found(scraper.document, place, f"the container {PROXY} is spelt out here, but {why}", fix)
+        if sure and name != PROXY:  # the injected proxy may be there for other things
+            fix = Fix("switch injection off by the label, or leave the certificates to the injected proxy")
+        yield Found(scraper.document, place, f"the container {name} is spelt out here, but {why}", fix)
 
 
 @rule(
@@ -271,7 +276,8 @@ def manual_proxy_blocks(setup: Setup) -> Iterator[Found]:
             edit = scraper.pod.set((*path, "restartPolicy"), "Always")
             place = existing(scraper.document, scraper.pod.where(*path, "name"))
             fix = Fix("make it a native sidecar", (edit,))
-            yield Found(scraper.document, place, f"the init container {PROXY} has no restartPolicy: Always", fix)
+            found = f"the init container {container.get('name')} has no restartPolicy: Always"
+            yield Found(scraper.document, place, found, fix)
 
 
 @rule(

@@ -26,7 +26,7 @@ from generator.doctor.rules.policies import (
     subjects,
 )
 from generator.doctor.rules.spoiling import METADATA
-from generator.doctor.rules.views import can_be_edited, existing, runs_envoy
+from generator.doctor.rules.views import can_be_edited, existing
 from generator.errors import ValuePath
 from generator.injection.annotations import MODE
 from generator.intake.document import Document
@@ -161,7 +161,8 @@ def sidecar_without_envoy(setup: Setup) -> Iterator[Found]:
             if labels and one.namespace == document.namespace and fits(labels, one.pod.labels)
         ]
         if not chosen or not all(
-            one is not None and setup.writer(one) is not None and not runs_envoy(setup, one) for one in chosen
+            one is not None and setup.writer(one) is not None and not has_envoy_for_certificates(setup, one)
+            for one in chosen
         ):
             continue
         found = f"{document} selects {chosen[0]}, whose proxy runs without Envoy"

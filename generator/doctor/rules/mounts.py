@@ -10,7 +10,7 @@ from generator.doctor.rule import Fix, Found, rule
 from generator.doctor.rules.certificates import mount_edits, mount_place, writers
 from generator.doctor.rules.examples import OPERATOR, PLAIN, but
 from generator.doctor.rules.reading import FILE_NAMES
-from generator.doctor.rules.views import PROXY, can_be_edited, existing, files_of
+from generator.doctor.rules.views import can_be_edited, existing, files_of
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.directories import is_inside
 from generator.monitoring.edits import REMOVE
@@ -50,7 +50,7 @@ def sub_path(setup: Setup) -> Iterator[Found]:
             continue
         if posixpath.basename(writer.sub_path) in FILE_NAMES.values():
             edits = mount_edits(scraper, writer, ("subPath",)) if can_be_edited(scraper) else ()
-            found = f"{PROXY} mounts {writer.sub_path} of the volume {writer.volume} instead of all of it"
+            found = f"{writer.name} mounts {writer.sub_path} of the volume {writer.volume} instead of all of it"
             fix = Fix("mount the whole volume in the proxy", edits)
             yield Found(scraper.document, mount_place(scraper, writer), found, fix)
         written = posixpath.normpath(posixpath.join("/", writer.sub_path, writer.inside))

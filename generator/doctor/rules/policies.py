@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from generator.doctor.rules.views import runs_envoy
 from generator.errors import ValuePath
-from generator.injection import proxy_container, variable
+from generator.injection import is_proxy, proxy_container, runs_envoy, variable
 from generator.injection.annotations import REVISION
 from generator.intake.document import Document
 from generator.monitoring import PodView, Scraper, Setup
@@ -90,7 +89,7 @@ def app_ports(scraper: Scraper) -> list[int]:
     found = {
         int(port["containerPort"])
         for path, container in scraper.pod.items("spec", "containers")
-        if container.get("name") != "istio-proxy"
+        if not is_proxy(container)
         for _, port in scraper.pod.items(*path, "ports")
         if isinstance(port.get("containerPort"), int)
     }
@@ -236,4 +235,5 @@ def keeps_secure_ports(setup: Setup, scraper: Scraper) -> bool:
 
 def has_envoy_for_certificates(setup: Setup, scraper: Scraper) -> bool:
     """Say whether the renewal of a scraper's certificates hangs on its Envoy."""
-    return setup.writer(scraper) is not None and runs_envoy(setup, scraper)
+    writer = setup.writer(scraper)
+    return writer is not None and runs_envoy(writer.container)

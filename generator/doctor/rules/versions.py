@@ -21,6 +21,7 @@ from generator.doctor.rules.views import (
 )
 from generator.errors import ValuePath
 from generator.injection import annotations as names
+from generator.injection import is_proxy
 from generator.intake.document import Document
 from generator.monitoring import Edit, PodView, Scraper, Setup
 from generator.monitoring.edits import REMOVE
@@ -88,7 +89,7 @@ def _uses(pod: PodView) -> Iterator[tuple[_Use, _Need]]:
         if name in _VARIABLES:
             yield _Use(name, document, path), _VARIABLES[name]
     for path, container in pod.containers():
-        for where, item in pod.items(*path, "env") if container.get("name") == "istio-proxy" else ():
+        for where, item in pod.items(*path, "env") if is_proxy(container) else ():
             name = str(item.get("name"))
             if name in _VARIABLES:
                 yield _Use(name, pod.document, pod.where(*where)), _VARIABLES[name]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from generator import injection
 from generator.errors import ValuePath
-from generator.injection import proxy_container
+from generator.injection import is_proxy, proxy_container
 from generator.injection.annotations import CONFIG, STATUS, TEMPLATES
 from generator.intake.document import Document
 from generator.monitoring import Edit, PodView, Scrape, Scraper, Setup
@@ -73,8 +73,9 @@ def proxy_metadata_in(pod: PodView) -> Iterator[tuple[Document, ValuePath, str, 
 
 
 def stated_proxy(scraper: Scraper) -> tuple[ValuePath, Mapping[str, Any]] | None:
-    """Give the container ``istio-proxy`` that the manifest itself has, with its path in the pod."""
-    return next((one for one in scraper.pod.containers() if one[1].get("name") == PROXY), None)
+    """Give the proxy that the manifest itself has, with its path in the pod: ``istio-proxy`` before other names."""
+    found = [one for one in scraper.pod.containers() if is_proxy(one[1])]
+    return min(found, key=lambda one: one[1].get("name") != PROXY, default=None)
 
 
 def is_injected_already(scraper: Scraper) -> bool:
