@@ -36,6 +36,8 @@ _FREE = (
 _FREE_LABELS = frozenset(_META + name for name in _FREE)
 #: Of the proxy's container these are known.
 _OF_CONTAINER = frozenset(_META + name for name in _FREE if name.startswith("pod_container_"))
+_ENDPOINTS = tuple(_META + name for name in ("endpoint_port_name", "endpointslice_port_name", "endpoint_ready"))
+_ENVOYS = "http-envoy-prom"
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 _LITERAL = re.compile(r"[\w.-]+", re.ASCII)
 _NO_MATCH = re.compile(r"(?!)")
@@ -82,8 +84,9 @@ def discovered(scrape: Scrape, pod: Pod) -> Iterator[dict[str, str]]:
     roles = _roles(scrape)
     asked = _wanted_port(scrape)
     ports = [("app", asked[0] or "http-metrics", asked[1] or "8080")]
-    if pod.injected and "pod" in roles and asked[0] in {"", "http-envoy-prom"} and not asked[1]:
-        ports = [*(ports if not asked[0] else []), ("istio-proxy", "http-envoy-prom", "15090")]
+    # Behind an endpoint too each port that a container declares is a target (``discovery/kubernetes/endpoints.go``).
+    if pod.injected and (asked == (_ENVOYS, "") or (asked == ("", "") and not _is_component(scrape))):
+        ports = [*(ports if not asked[0] else []), ("istio-proxy", _ENVOYS, "15090")]
     for container, name, number in ports if roles else ():
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
         labels = {
@@ -99,7 +102,9 @@ def discovered(scrape: Scrape, pod: Pod) -> Iterator[dict[str, str]]:
             _META + "pod_container_port_protocol": "TCP",
         }
         if "pod" not in roles:
-            labels |= _of_endpoint(name, number)
+            labels |= _of_service(asked[1] or "8080")
+            if container == "app" or scrape.tree.get("port"):
+                labels |= _of_endpoint(name)
         for key, value in pod.annotations.items():
             _add(labels, "pod_annotation", key, value)
         if pod.injected:
@@ -108,14 +113,14 @@ def discovered(scrape: Scrape, pod: Pod) -> Iterator[dict[str, str]]:
         yield labels
 
 
-def _of_endpoint(name: str, number: str) -> dict[str, str]:
+def _of_endpoint(name: str) -> dict[str, str]:
+    """What a port that a Service names adds."""
+    return dict(zip(_ENDPOINTS, (name, name, "true"), strict=True))
+
+
+def _of_service(number: str) -> dict[str, str]:
     """What a Service that wants to be scraped adds."""
-    found = {
-        _META + "service_name": "web",
-        _META + "endpoint_port_name": name,
-        _META + "endpointslice_port_name": name,
-        _META + "endpoint_ready": "true",
-    }
+    found = {_META + "service_name": "web"}
     _add(found, "service_annotation", "prometheus.io/scrape", "true")
     _add(found, "service_annotation", "prometheus.io/port", number)
     return found
@@ -137,6 +142,11 @@ def _roles(scrape: Scrape) -> set[str]:
     items = listed if isinstance(listed, list) else []
     found = {str(item.get("role", "")).lower() for item in items if isinstance(item, Mapping)}
     return found & {"pod", "endpoints", "endpointslice"}
+
+
+def _is_component(scrape: Scrape) -> bool:
+    """Whether it is the monitor of a chart's component, whose port the chart names."""
+    return scrape.kind == "ServiceMonitor" and scrape.path == scrape.spec
 
 
 def _wanted_port(scrape: Scrape) -> tuple[str, str]:
@@ -161,7 +171,7 @@ def outcomes(scrape: Scrape, pod: Pod, *, sure: bool = False, filters: bool = Tr
     for labels in discovered(scrape, pod):
         free = frozenset[str]() if sure else _FREE_LABELS
         if labels[_META + "pod_container_name"] == "istio-proxy":
-            free -= _OF_CONTAINER
+            free = free - _OF_CONTAINER - frozenset(_ENDPOINTS)
         if outcome := _relabelled(scrape, labels, free, filters=filters):
             found[outcome] = None
     return list(found)

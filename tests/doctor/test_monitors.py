@@ -266,6 +266,79 @@ def test_denying_files_does_not_concern_classes():
     assert mine(but(SERVICE_MONITOR, ("  serviceMonitorSelector: {}\n", denied))) == []
 
 
+# -------------------------------------------------------------------------------------- Envoy's port behind a Service
+
+
+@pytest.mark.parametrize("port", ["targetPort: http-envoy-prom", "port: http-envoy-prom", "targetPort: 15090"])
+def test_envoys_port_is_cleartext_behind_a_service_too(port):
+    text = but(SERVICE_MONITOR, ("port: http-metrics", port))
+    found = only(text, "https-to-merged")
+    assert (found.severity, found.found) == (
+        "error",
+        "ServiceMonitor monitoring/web asks port 15090 over https, which is Envoy's and cleartext",
+    )
+    assert mine(repaired(text, found)) == []
+
+
+def test_a_service_monitor_without_a_port_asks_the_proxys_too():
+    text = but(SERVICE_MONITOR, ("  - port: http-metrics\n    scheme", "  - scheme"))
+    found = only(text, "https-to-merged")
+    assert "asks every port of a pod over https, 15090 too" in found.found
+    assert mine(repaired(text, found)) == []
+
+
+def test_a_port_that_a_service_names_is_none_of_the_proxys():
+    keep = (
+        "    relabelings:\n    - sourceLabels: [__meta_kubernetes_endpoint_port_name]\n"
+        "      action: keep\n      regex: http-metrics\n"
+    )
+    assert mine(but(SERVICE_MONITOR, ("  - port: http-metrics\n    scheme", "  - scheme")) + keep) == []
+
+
+ENVOY_TWICE = (
+    RESOURCE
+    + """\
+---
+apiVersion: monitoring.coreos.com/v1
+kind: PodMonitor
+metadata: {name: agents, namespace: monitoring}
+spec:
+  selector:
+    matchExpressions:
+    - {key: istio-prometheus-ignore, operator: DoesNotExist}
+  podMetricsEndpoints:
+  - port: http-envoy-prom
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata: {name: envoys, namespace: monitoring}
+spec:
+  selector:
+    matchExpressions:
+    - {key: istio-prometheus-ignore, operator: DoesNotExist}
+  endpoints:
+  - targetPort: http-envoy-prom
+"""
+)
+
+
+def test_envoys_metrics_are_not_collected_by_service_and_by_pod():
+    assert only(ENVOY_TWICE, "double-scrape").found == (
+        "PodMonitor monitoring/agents and ServiceMonitor monitoring/envoys both collect Envoy's metrics (port 15090)"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("  endpoints:\n", "    matchLabels: {app: web}\n  endpoints:\n"),
+        ("  - targetPort: http-envoy-prom\n", "  - port: http-envoy-prom\n"),
+    ],
+)
+def test_what_services_have_says_nothing_of_other_pods(change):
+    assert mine(but(ENVOY_TWICE, change)) == []
+
+
 # ----------------------------------------------------------------------------------------------- the scheme of a Probe
 
 PROBING = but(RESOURCE, ("podMonitorSelector", "probeSelector")) + (

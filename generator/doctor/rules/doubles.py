@@ -185,12 +185,14 @@ class _Selection(NamedTuple):
 
 def _selection(scrape: Scrape) -> _Selection | None:
     """Which namespaces (None: all) and which pods a scrape looks at; None where it doesn't discover pods."""
-    if scrape.kind == "PodMonitor":
+    if scrape.kind in {"PodMonitor", "ServiceMonitor"}:
         selector = scrape.document.get(*scrape.spec, "selector")
         scope = scrape.document.get(*scrape.spec, "namespaceSelector")
         selector, scope = (one if isinstance(one, dict) else {} for one in (selector, scope))
         names = scope.get("matchNames") or [scrape.document.namespace or "default"]
         labels = selector.get("matchLabels") or {}
+        if scrape.kind == "ServiceMonitor" and (labels or scrape.tree.get("port") or scrape.path == scrape.spec):
+            return None  # it chooses by what Services have
         return _Selection(None if scope.get("any") is True else _texts(names), selector, labels)
     listed = scrape.tree.get("kubernetes_sd_configs")
     if scrape.kind != "job" or not isinstance(listed, list):
