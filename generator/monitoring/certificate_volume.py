@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from generator.errors import ValuePath
 from generator.monitoring.directories import is_inside, same_directory
 from generator.monitoring.edits import REMOVE, Edit
-from generator.monitoring.legacy import legacy_volumes, listed_secrets, mixed_volumes
+from generator.monitoring.legacy import copiers, legacy_volumes, listed_secrets, mixed_volumes
 from generator.monitoring.pattern import Pattern
 from generator.monitoring.pod import Mount
 from generator.monitoring.running import Volume
@@ -64,10 +64,11 @@ class CertificateVolume:
     def legacy(self) -> list[tuple[ValuePath, str]]:
         """The path in the pod, and the name, of volumes that hold a secret of old and nothing else.
 
-        What a list makes isn't among them.
+        What a list makes isn't among them, nor what is copied: who copies would find nothing there.
         """
         listed = {secret.volume for secret in listed_secrets(self.scraper)} | mixed_volumes(self.scraper).keys()
-        return [(path, name) for path, name, _ in legacy_volumes(self.scraper) if name not in listed]
+        found = [(path, name) for path, name, _ in legacy_volumes(self.scraper) if name not in listed]
+        return [(path, name) for path, name in found if not copiers(self.scraper, name)]
 
     def mixed_directories(self) -> list[str]:
         """Where the scraper's container has those volumes."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
+from generator.injection import is_ours
 from generator.monitoring.scraper import Scraper
 
 _PREFIX = "istio."
@@ -31,6 +32,25 @@ def legacy_volumes(scraper: Scraper) -> Iterator[tuple[ValuePath, str, str]]:
         found = [name for name in map(secret_of, (volume, *sources_of(volume))) if is_legacy_secret(name)]
         if found:
             yield path, str(volume.get("name") or ""), found[0]
+
+
+def copiers(scraper: Scraper, volume: str) -> list[str]:
+    """Name the init containers that read a volume which the scraper's own container doesn't have.
+
+    They copy what is in it, once and before a proxy runs. One that keeps running is none of them.
+    """
+    if any(mount.name == volume for mount in scraper.pod.mounts(scraper.container)):
+        return []
+    return [
+        str(container.get("name") or "")
+        for path, container in scraper.pod.items("spec", "initContainers")
+        if runs_once(container) and any(mount.name == volume for mount in scraper.pod.mounts(path))
+    ]
+
+
+def runs_once(init_container: Mapping[str, Any]) -> bool:
+    """Say whether an init container ends before the others start, and isn't Istio's."""
+    return init_container.get("restartPolicy") != "Always" and not is_ours(init_container)
 
 
 def is_legacy_secret(name: str) -> bool:

@@ -104,6 +104,58 @@ def test_a_pod_that_does_not_scrape_is_told_mildly():
     assert "StatefulSet monitoring/web doesn't scrape" in finding.found
 
 
+COPYING = """\
+      initContainers:
+      - name: copy
+        command: [sh, -c, cp /secret/* /etc/prom-certs]
+        volumeMounts:
+        - {name: SOURCE, mountPath: /secret}
+        - {name: copies, mountPath: /etc/prom-certs}
+      containers:
+"""
+COPIES = "      - {name: copies, emptyDir: {medium: Memory}}\n"
+
+
+def test_a_secret_that_an_init_container_copies_needs_a_hand():
+    volumes = f"{COPIES}      - {{name: old, secret: {{secretName: istio.default}}}}\n"
+    text = configured(
+        but(
+            UNWRITTEN,
+            (CERTS_VOLUME, volumes),
+            ("      containers:\n", COPYING.replace("SOURCE", "old")),
+            ("- name: istio-workload-certs\n", "- name: copies\n"),
+        )
+    )
+    finding = only(text, "legacy-secret")
+    assert finding.fix
+    assert finding.fix.says.startswith("copy copies what is in it before any proxy runs")
+    assert not finding.fix.edits
+    looping = only(text.replace("- name: copy\n", "- name: copy\n        restartPolicy: Always\n"), "legacy-secret")
+    assert looping.fix
+    assert looping.fix.edits
+
+
+def test_certificates_that_an_init_container_copies_are_not_renewed():
+    text = configured(
+        but(
+            PLAIN,
+            (
+                "        - name: istio-workload-certs\n          mountPath: /etc/prom-certs\n",
+                (
+                    "        - name: istio-workload-certs\n          mountPath: /etc/istio-output-certs\n"
+                    "          readOnly: true\n        - name: copies\n          mountPath: /etc/prom-certs\n"
+                ),
+            ),
+            ("      containers:\n", COPYING.replace("SOURCE", "istio-workload-certs")),
+            ("      volumes:\n", f"      volumes:\n{COPIES}"),
+        )
+    )
+    finding = only(text, "wrong-directory")
+    assert finding.found.endswith("and copy copies them once, but not when they are renewed")
+    looping = text.replace("      - name: copy\n", "      - name: copy\n        restartPolicy: Always\n")
+    assert ids(looping) == []
+
+
 def test_a_bare_pod_is_told_but_not_edited():
     pod = LEGACY[LEGACY.index("    metadata:\n") :].replace("\n    ", "\n").removeprefix("    ")
     pod = "apiVersion: v1\nkind: Pod\n" + pod.replace("metadata:\n", "metadata:\n  name: prometheus-0\n", 1)

@@ -17,6 +17,7 @@ from generator.monitoring.completing import pattern_edits
 from generator.monitoring.directories import is_inside
 from generator.monitoring.edits import REMOVE
 from generator.monitoring.labels import same_namespace
+from generator.monitoring.legacy import copiers
 
 _NAME = re.compile(r"istio\.(?P<account>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)")
 _CITADEL = "istio.io/key-and-cert"
@@ -147,6 +148,12 @@ def _fix(setup: Setup, scraper: Scraper, legacy: LegacySecret) -> Fix:
         return Fix("a Pod can't be changed: have the proxy write the certificates in the manifest of what makes it")
     if not can_be_edited(scraper):
         return Fix("have the proxy write the certificates in the manifest as it was before injection")
+    copying = copiers(scraper, legacy.volume)
+    if copying:
+        return Fix(
+            f"{' and '.join(copying)} copies what is in it before any proxy runs: take that out, and mount a volume "
+            "that the proxy writes where the copies were"
+        )
     if scraper.flavour == "workload" and not _is_mounted(setup, scraper, legacy.volume):
         return Fix("take the volume out: nothing mounts it", (scraper.pod.set(legacy.path, REMOVE),))
     return Fix("have the proxy write the certificates into a volume in memory", pattern_edits(setup, scraper))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.certificates import writers, written_place
@@ -23,6 +24,7 @@ from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.completing import pattern_edits
 from generator.monitoring.directories import is_inside
+from generator.monitoring.legacy import runs_once
 from generator.monitoring.pod import Mount
 from generator.monitoring.running import Volume
 
@@ -36,24 +38,41 @@ def covering(setup: Setup, scraper: Scraper, path: str) -> Mount | None:
     return max(found, key=lambda mount: len(posixpath.normpath(mount.directory)), default=None)
 
 
-def _writable_elsewhere(setup: Setup, scraper: Scraper, volume: str) -> bool:
-    """Whether a container beside Prometheus and Istio's may write to a volume."""
+def _writing_elsewhere(setup: Setup, scraper: Scraper, volume: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The containers beside Prometheus and Istio's that may write to a volume, and in which list each stands."""
     own = scraper.pod.get(*scraper.container, "name")
     spec = setup.pod_after(scraper).get("spec") or {}
-    containers = [one for kind in ("initContainers", "containers") for one in spec.get(kind) or []]
-    return any(
-        mount.get("name") == volume and mount.get("readOnly") is not True
-        for container in containers
+    containers = [(kind, one) for kind in ("initContainers", "containers") for one in spec.get(kind) or []]
+    return [
+        (kind, container)
+        for kind, container in containers
         if isinstance(container, Mapping) and container.get("name") != own and not is_ours(container)
-        for mount in container.get("volumeMounts") or []
-        if isinstance(mount, Mapping)
+        if any(mount.get("readOnly") is not True for mount in _mounts_of(container, volume))
+    ]
+
+
+def _mounts_of(container: Mapping[str, Any], volume: str) -> list[Mapping[str, Any]]:
+    found = container.get("volumeMounts") or []
+    return [mount for mount in found if isinstance(mount, Mapping) and mount.get("name") == volume]
+
+
+def _copied_by(setup: Setup, scraper: Scraper, mount: Mount) -> str:
+    """Name the init container that fills a mount's volume, once, from what the proxy writes; "" for none such."""
+    volume, writer = setup.volumes(scraper).get(mount.name), setup.writer(scraper)
+    writing = _writing_elsewhere(setup, scraper, mount.name)
+    if volume is None or not volume.is_empty_dir or writer is None or not writing:
+        return ""
+    copies = all(
+        kind == "initContainers" and runs_once(container) and _mounts_of(container, writer.volume)
+        for kind, container in writing
     )
+    return str(writing[0][1].get("name") or "") if copies else ""
 
 
 def _fed_by_nobody(setup: Setup, scraper: Scraper, mount: Mount) -> Volume | None:
     """Give the volume of a mount if it starts empty and nothing in the manifest writes to it."""
     volume = setup.volumes(scraper).get(mount.name)
-    if volume is None or not volume.is_empty_dir or _writable_elsewhere(setup, scraper, mount.name):
+    if volume is None or not volume.is_empty_dir or _writing_elsewhere(setup, scraper, mount.name):
         return None
     return volume
 
@@ -192,19 +211,25 @@ def wrong_directory(setup: Setup) -> Iterator[Found]:
         if not right:
             continue
         wrong: dict[int, list[NamedFile]] = {}
+        copying = ""
         for file in files_of(setup, scraper):
             if is_istio(file.scrape) and file.name in FILE_NAMES.values() and file.directory not in right:
                 mount = covering(setup, scraper, file.path)
                 if _comes_otherwise(scraper, mount):
                     continue
-                if mount is None or _is_useless(setup, scraper, mount):
+                copier = _copied_by(setup, scraper, mount) if mount else ""
+                if mount is None or copier or _is_useless(setup, scraper, mount):
                     wrong.setdefault(id(file.scrape), []).append(file)
+                    copying = copying or copier
         for files in wrong.values():
             scrape = files[0].scrape
             edits = tuple(Edit(scrape.document, file.place, f"{right[0]}/{file.name}") for file in files)
             directories = " and ".join(sorted({file.directory for file in files}))
             found = f"{scrape} names files in {directories}; the certificates are in {right[0]}"
             fix = Fix(f"name the files in {right[0]}", edits)
+            if copying:  # which fails before the proxy has written any, so that naming other files isn't enough
+                found += f", and {copying} copies them once, but not when they are renewed"
+                fix = Fix(f"name the files in {right[0]}, and take the copying out of {copying}")
             yield Found(scrape.document, files[0].place, found, fix, resource=_owner(scrape.document))
 
 
