@@ -16,7 +16,7 @@ from generator.monitoring.chart_values import STACK, Values, values_in
 from generator.monitoring.charts import EXTRA_OBJECTS
 from generator.monitoring.charts_prometheus import FLAVOUR as PROMETHEUS_FLAVOUR
 from generator.monitoring.charts_stack import FLAVOUR as STACK_FLAVOUR
-from generator.monitoring.charts_stack import SPEC
+from generator.monitoring.charts_stack import FURTHER, FURTHER_TEXT, SPEC
 from generator.monitoring.edits import APPEND
 from generator.monitoring.mtls import istio_classes, mtls_scrapes
 from generator.monitoring.versions import Version
@@ -63,11 +63,12 @@ def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str)
     made = _in_stack(setup, scraper, values, job)
     if rendered.scrape_class and not istio_classes(setup, scraper) and (version is None or version >= _CLASSES_SINCE):
         listed = scraper.of_resource("scrapeClasses")
-        if listed is None or isinstance(listed, list):
+        # What a text says can't be told before Helm has filled it in, and takes the place of what stands above it.
+        if (listed is None or isinstance(listed, list)) and "scrapeClasses" not in values.text(*FURTHER_TEXT):
             name = str(rendered.scrape_class.tree["name"])
             name = free_name(name, (one.name for one in setup.classes(scraper)))
             edit = class_edit(scraper, rendered.scrape_class, name, f"{directory}/key.pem")
-            place = values.where(*SPEC, "scrapeClasses", len(listed or ()))
+            place = (*scraper.field("scrapeClasses"), len(listed or ()))
             comments = {**made.comments, **moved(rendered.scrape_class.comments, place)}
             made = made._replace(edits=(edit, *made.edits), comments=comments)
     return made
@@ -82,6 +83,8 @@ def _in_stack(setup: Setup, scraper: Scraper, values: Values, job: Part) -> Scra
     if as_map(values.get(*SPEC, "additionalScrapeConfigsSecret")).get("enabled") is True:
         name = values.get(*SPEC, "additionalScrapeConfigsSecret", "name")
         return Scraping(apart=job, where=f"the Secret {name or ''} of additionalScrapeConfigsSecret")
+    if reference := as_map(values.get(*FURTHER, "additionalScrapeConfigs")):
+        return Scraping(apart=job, where=f"the Secret {reference.get('name') or ''} of additionalScrapeConfigs")
     listed = values.get(*SPEC, "additionalScrapeConfigs")
     names = [one.name for one in setup.scrapes if one.scraper is scraper and one.kind == "job"]
     job = renamed(job, "job_name", free_name(str(job.tree["job_name"]), names))

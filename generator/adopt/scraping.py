@@ -159,9 +159,8 @@ def _operated(setup: Setup, scraper: Scraper, rendered: Rendered, job: Part, *, 
 
 def class_edit(scraper: Scraper, scrape_class: Part, name: str, file: str) -> Edit:
     """Say how to add a scrape class; ``file`` is one of the certificate's files."""
-    assert scraper.resource is not None  # noqa: S101  # what an operator reads has one
     part = renamed(in_directory(scrape_class, "tlsConfig", file.rpartition("/")[0]), "name", name)
-    return Edit(scraper.document, (*scraper.resource, "scrapeClasses", APPEND), part.tree)
+    return Edit(scraper.document, (*scraper.field("scrapeClasses"), APPEND), part.tree)
 
 
 def _monitor(monitor: Part, scraper: Scraper, name: str, labels: Mapping[str, str]) -> Part:

@@ -32,7 +32,7 @@ _CHART_FIELDS = """
     image thanosImage podAntiAffinity podAntiAffinityTopologyKey storageSpec additionalScrapeConfigs
     additionalScrapeConfigsSecret additionalAlertManagerConfigs additionalAlertManagerConfigsSecret
     additionalAlertRelabelConfigs additionalAlertRelabelConfigsSecret additionalPrometheusSecretsAnnotations
-    additionalRemoteRead additionalRemoteWrite ignoreNamespaceSelectors
+    additionalRemoteRead additionalRemoteWrite ignoreNamespaceSelectors additionalConfig additionalConfigString
 """
 _OF_CHART = frozenset(_CHART_FIELDS.split())
 

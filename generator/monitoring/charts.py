@@ -107,6 +107,9 @@ def notes_in_values(document: Document) -> Iterator[Problem]:
             yield _unrendered(values, hidden, "labels or annotations of the Prometheus pod")
         for path in _templated_jobs(values):
             yield _unrendered(values, path, "jobs")
+        text = charts_stack.FURTHER_TEXT
+        if values.chart == STACK and values.get(*text):
+            yield _unrendered(values, values.where(*text), "fields of additionalConfigString")
         files = values.get("scrapeConfigFiles")
         if values.chart == PROMETHEUS and files:
             place = document.locate(values.where("scrapeConfigFiles"))
@@ -142,7 +145,8 @@ def _hidden(values: Values) -> ValuePath | None:
     """Give the path of a label or annotation that injection depends on and Helm has still to fill in."""
     places: tuple[ValuePath, ...] = (("server", "podLabels"), ("server", "podAnnotations"))
     if values.chart == STACK:
-        places = tuple((*charts_stack.SPEC, "podMetadata", part) for part in ("labels", "annotations"))
+        bases = (charts_stack.SPEC, charts_stack.FURTHER)
+        places = tuple((*base, "podMetadata", part) for base in bases for part in ("labels", "annotations"))
     for place in places:
         if templated(values.get(*place)) and isinstance(values.get(*place), str):
             return values.where(*place)
@@ -164,6 +168,7 @@ def _templated_jobs(values: Values) -> Iterator[ValuePath]:
         listed = (
             (*spec, "additionalScrapeConfigs"),
             (*spec, "scrapeClasses"),
+            (*charts_stack.FURTHER, "scrapeClasses"),
             ("prometheus", "additionalServiceMonitors"),
             ("prometheus", "additionalPodMonitors"),
         )

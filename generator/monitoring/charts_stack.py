@@ -18,6 +18,9 @@ from generator.monitoring.versions import parse_version
 
 FLAVOUR = STACK
 SPEC = ("prometheus", "prometheusSpec")
+#: Fields of the resource, put at the end of its spec as they are; a string of such fields, which Helm fills in.
+FURTHER = (*SPEC, "additionalConfig")
+FURTHER_TEXT = (*SPEC, "additionalConfigString")
 _IMAGE = ("quay.io", "prometheus/prometheus")
 # The control plane has its own certificates, and other keys for them.
 _CONTROL_PLANE = {"kubeApiServer", "kubeControllerManager", "kubeEtcd", "kubeProxy", "kubeScheduler", "kubelet"}
@@ -42,13 +45,22 @@ def scraper_of(values: Values) -> Scraper | None:
     shown = name or values.release or values.name
     resource = values.where(*SPEC)
     made = operated_scraper(
-        values.document, resource, FLAVOUR, product="prometheus", container="prometheus", name=shown
+        values.document,
+        resource,
+        FLAVOUR,
+        product="prometheus",
+        container="prometheus",
+        name=shown,
+        further=values.where(*FURTHER) if values.map(*FURTHER) else (),
     )
     tree = _pod(values, made.pod.tree, name)
-    origins = {**made.pod.origins, ("spec", "containers", 0, "image"): (*resource, "image", "tag")}
-    account = values.where("prometheus", "serviceAccount", "name")
-    view = PodView(values.document, tree, {**origins, ("spec", "serviceAccountName"): account})
-    version = parse_version(values.get(*SPEC, "version")) or parse_version(values.get(*SPEC, "image", "tag"))
+    own: dict[ValuePath, ValuePath] = {  # keys of the chart's own
+        ("spec", "containers", 0, "image"): (*resource, "image", "tag"),
+        ("spec", "serviceAccountName"): values.where("prometheus", "serviceAccount", "name"),
+    }
+    kept = {path: place for path, place in own.items() if values.get(*FURTHER, path[-1]) is None}
+    view = PodView(values.document, tree, {**made.pod.origins, **kept})
+    version = parse_version(made.of_resource("version")) or parse_version(values.get(*SPEC, "image", "tag"))
     namespace = values.text("namespaceOverride") or values.namespace
     return Scraper(
         FLAVOUR,
@@ -57,6 +69,7 @@ def scraper_of(values: Values) -> Scraper | None:
         made.container,
         "prometheus",
         resource=resource,
+        further=made.further,
         version=version,
         name=shown,
         namespace=namespace,
@@ -67,9 +80,10 @@ def _pod(values: Values, made: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Put into the pod of the resource what the chart says of it in a way of its own: image, account, labels."""
     kind = "PrometheusAgent" if values.get("prometheus", "agentMode") is True else "Prometheus"
     known = operator_labels(kind, name)
-    labels = {key: value for key, value in known.items() if value} | values.map(*SPEC, "podMetadata", "labels")
+    metadata = FURTHER if values.get(*FURTHER, "podMetadata") is not None else SPEC
+    labels = {key: value for key, value in known.items() if value} | values.map(*metadata, "podMetadata", "labels")
     spec = {key: part for key, part in made["spec"].items() if key != "serviceAccountName"}
-    account = _account(values)
+    account = values.text(*FURTHER, "serviceAccountName") or _account(values)
     if account:
         spec["serviceAccountName"] = account
     image = _image(values)

@@ -261,12 +261,10 @@ def endpoints_of(document: Document, base: ValuePath = (), kind: str = "") -> It
             yield Scrape(kind, name, document, (*spec, listed, index), spelling=spelling)
 
 
-def classes_of(document: Document, resource: ValuePath, scraper: Scraper) -> Iterator[Scrape]:
-    """The scrape classes that an operator's resource defines."""
-    listed = document.get(*resource, "scrapeClasses")
+def classes_of(document: Document, path: ValuePath, scraper: Scraper) -> Iterator[Scrape]:
+    """The scrape classes that an operator's resource defines; ``path`` is that of their list."""
+    listed = document.get(*path)
     for index, one in enumerate(listed if isinstance(listed, list) else []):
         if isinstance(one, dict):
             name = _text(one.get("name"))
-            yield Scrape(
-                "scrape class", name, document, (*resource, "scrapeClasses", index), spelling=_CAMEL, scraper=scraper
-            )
+            yield Scrape("scrape class", name, document, (*path, index), spelling=_CAMEL, scraper=scraper)

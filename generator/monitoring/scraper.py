@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
@@ -31,10 +31,22 @@ class Scraper:
     ``flavour`` is ``workload``, ``operator``, ``kube-prometheus-stack`` or ``prometheus-chart``. ``container`` is the
     path of its container in the pod; ``product`` is ``prometheus``, ``vmagent``, or "" where it can't be told (then it
     is a pod that has Istio certificates written for itself, and by its names collects metrics). ``resource`` is the
-    path in the document of what an operator reads (its ``spec``); None for workloads.
+    path in the document of what an operator reads (its ``spec``); None for workloads. ``further`` is the path of a map
+    whose fields take the place of that one's; () where there is none.
     """
 
-    __slots__ = ("_namespace", "_version", "container", "document", "flavour", "name", "pod", "product", "resource")
+    __slots__ = (
+        "_namespace",
+        "_version",
+        "container",
+        "document",
+        "flavour",
+        "further",
+        "name",
+        "pod",
+        "product",
+        "resource",
+    )
 
     def __init__(
         self,
@@ -45,6 +57,7 @@ class Scraper:
         product: str,
         *,
         resource: ValuePath | None = None,
+        further: ValuePath = (),
         version: Version | None = None,
         name: str = "",
         namespace: str | None = None,
@@ -56,6 +69,7 @@ class Scraper:
         self.container = container
         self.product = product
         self.resource = resource
+        self.further = further
         self.name = name or document.name
         self._version = version
         self._namespace = namespace
@@ -91,12 +105,16 @@ class Scraper:
         places = [self.pod.where("spec", "volumes")]
         places += [self.pod.where(*path, "volumeMounts") for path, _ in self.pod.containers()]
         if self.resource is not None:
-            places += [(*self.resource, key) for key in ("volumes", "volumeMounts")]
+            places += [self.field(key) for key in ("volumes", "volumeMounts")]
         return (place for place in dict.fromkeys(places) if isinstance(self.document.get(*place), Mapping))
 
     def of_resource(self, *path: str | int) -> Any:
         """Give what stands at a path of the operator's resource; None where nothing does, and for workloads."""
-        return None if self.resource is None else self.document.get(*self.resource, *path)
+        return None if self.resource is None else self.document.get(*self.field(*path))
+
+    def field(self, *path: str | int) -> ValuePath:
+        """Give where a field of the operator's resource stands in the document, or would stand; () for workloads."""
+        return () if self.resource is None else field_of(self.document, self.resource, self.further, *path)
 
 
 def scraper_of(document: Document) -> Scraper | None:
@@ -177,24 +195,43 @@ class _Made(NamedTuple):
     places: list[ValuePath]
 
 
+def field_of(document: Document, resource: ValuePath, further: ValuePath, *path: str | int) -> ValuePath:
+    """Give where a field of an operator's resource stands: in its spec, or in a map whose fields take their place."""
+    base = further if further and path and document.get(*further, path[0]) is not None else resource
+    return (*base, *path)
+
+
 def operated_scraper(
-    document: Document, resource: ValuePath, flavour: str, *, product: str, container: str, name: str = ""
+    document: Document,
+    resource: ValuePath,
+    flavour: str,
+    *,
+    product: str,
+    container: str,
+    name: str = "",
+    further: ValuePath = (),
 ) -> Scraper:
     """Give the scraper that an operator makes of a resource; ``resource`` is the path of its spec.
+
+    The fields of what stands at ``further`` take the place of the spec's, unless that is ().
 
     The pod is as the Prometheus Operator makes it (operator ``pkg/prometheus/statefulset.go``): its own volumes and
     containers, what ``volumes``, ``volumeMounts``, ``secrets`` and ``configMaps`` add, and ``containers`` laid over it.
     """
-    spec = document.get(*resource)
-    spec = spec if isinstance(spec, dict) else {}
+    more = _map(document.get(*further)) if further else {}
+    spec = {**_map(document.get(*resource)), **{key: value for key, value in more.items() if value is not None}}
     name = name or document.name
-    volumes, mounts = _mounted(spec, resource)
+
+    def place(key: str) -> ValuePath:
+        return field_of(document, resource, further, key)
+
+    volumes, mounts = _mounted(spec, place)
     main: dict[str, Any] = {"name": container, "volumeMounts": mounts.items}
     if isinstance(spec.get("image"), str):
         main["image"] = spec["image"]
     made = [main, {"name": "config-reloader"}]
-    containers = _laid_over(made, spec.get("containers"), (*resource, "containers"), resource)
-    init_path = (*resource, "initContainers")
+    containers = _laid_over(made, spec.get("containers"), place("containers"), resource)
+    init_path = place("initContainers")
     init = _laid_over([{"name": "init-config-reloader"}], spec.get("initContainers"), init_path, resource)
     metadata = _map(spec.get("podMetadata"))
     labels = {**operator_labels(document.kind, name), **_map(metadata.get("labels"))}
@@ -209,24 +246,32 @@ def operated_scraper(
     }
     origins: dict[ValuePath, ValuePath] = {
         (): resource,
-        ("metadata",): (*resource, "podMetadata"),
-        ("spec", "containers", 0, "image"): (*resource, "image"),
-        ("spec", "serviceAccountName"): (*resource, "serviceAccountName"),
+        ("metadata",): place("podMetadata"),
+        ("spec", "containers", 0, "image"): place("image"),
+        ("spec", "serviceAccountName"): place("serviceAccountName"),
         **_each(("spec", "volumes"), volumes),
         **_each(("spec", "containers"), containers),
         **_each(("spec", "initContainers"), init),
     }
     origins |= _each(("spec", "containers", 0, "volumeMounts"), mounts)
     origins |= {  # where more of them go
-        ("spec", "volumes"): (*resource, "volumes"),
-        ("spec", "containers"): (*resource, "containers"),
-        ("spec", "initContainers"): (*resource, "initContainers"),
-        ("spec", "containers", 0, "volumeMounts"): (*resource, "volumeMounts"),
+        ("spec", "volumes"): place("volumes"),
+        ("spec", "containers"): place("containers"),
+        ("spec", "initContainers"): place("initContainers"),
+        ("spec", "containers", 0, "volumeMounts"): place("volumeMounts"),
     }
     version = parse_version(spec.get("version"))
     view = PodView(document, tree, origins)
     return Scraper(
-        flavour, document, view, ("spec", "containers", 0), product, resource=resource, version=version, name=name
+        flavour,
+        document,
+        view,
+        ("spec", "containers", 0),
+        product,
+        resource=resource,
+        further=further,
+        version=version,
+        name=name,
     )
 
 
@@ -252,13 +297,13 @@ def operator_labels(kind: str, name: str) -> dict[str, str]:
     }
 
 
-def _mounted(spec: Mapping[str, Any], resource: ValuePath) -> tuple[_Made, _Made]:
-    """The pod's volumes and the mounts of its Prometheus, as far as the resource says them."""
+def _mounted(spec: Mapping[str, Any], place: Callable[[str], ValuePath]) -> tuple[_Made, _Made]:
+    """The pod's volumes and the mounts of its Prometheus, as far as the resource says them, and where it does."""
     volumes, mounts = _Made([], []), _Made([], [])
     for made, key in ((volumes, "volumes"), (mounts, "volumeMounts")):
         for index, item in _maps(spec.get(key)):
             made.items.append(item)
-            made.places.append((*resource, key, index))
+            made.places.append((*place(key), index))
     for key, source, field, folder in (
         ("secrets", "secret", "secretName", "/etc/prometheus/secrets"),
         ("configMaps", "configMap", "name", "/etc/prometheus/configmaps"),
@@ -269,8 +314,8 @@ def _mounted(spec: Mapping[str, Any], resource: ValuePath) -> tuple[_Made, _Made
                 volume = f"{source.lower()}-{name.replace('.', '-')}"
                 volumes.items.append({"name": volume, source: {field: name}})
                 mounts.items.append({"name": volume, "mountPath": f"{folder}/{name}", "readOnly": True})
-                volumes.places.append((*resource, key, index))
-                mounts.places.append((*resource, key, index))
+                volumes.places.append((*place(key), index))
+                mounts.places.append((*place(key), index))
     return volumes, mounts
 
 

@@ -98,7 +98,7 @@ class Setup(Objects):
                 found += jobs_of(document, ("scrape_configs",), scraper)
             found += self._additional(scraper)
             if scraper.resource is not None:
-                classes = classes_of(scraper.document, scraper.resource, scraper)
+                classes = classes_of(scraper.document, scraper.field("scrapeClasses"), scraper)
                 found += [one for one in classes if not templated(one.tree)]
             found += scrapes_in_values(scraper.document, scraper, self.settings.chart)
         owned = {_place(document) for scraper in self.scrapers for document in self.configurations(scraper)}

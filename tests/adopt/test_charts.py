@@ -144,6 +144,27 @@ def test_the_stack_passes_scrape_classes_on_since_61_3(version, there):
     assert ("scrapeClasses" in spec) is there
 
 
+def test_a_scrape_class_goes_where_the_others_stand():
+    more = "prometheus: {prometheusSpec: {additionalConfig: {scrapeClasses: [{name: mine}]}}}\n"
+    spec = tree_of(files(check(more))["values.yaml"])["prometheus"]["prometheusSpec"]
+    assert [one["name"] for one in spec["additionalConfig"]["scrapeClasses"]] == ["mine", "istio-mtls"]
+    assert "scrapeClasses" not in spec
+
+
+def test_no_scrape_class_comes_beside_those_in_a_text():
+    more = 'prometheus: {prometheusSpec: {additionalConfigString: "scrapeClasses: []"}}\n'
+    spec = tree_of(files(check(more))["values.yaml"])["prometheus"]["prometheusSpec"]
+    assert "scrapeClasses" not in spec
+    assert len(spec["additionalScrapeConfigs"]) == 1
+
+
+def test_jobs_in_a_secret_of_the_additional_configuration_stand_apart():
+    more = "prometheus: {prometheusSpec: {additionalConfig: {additionalScrapeConfigs: {name: jobs, key: a.yaml}}}}\n"
+    found = of_values(more)
+    assert "the Secret jobs" in found.where
+    assert "additionalScrapeConfigs" not in tree_of(files(found)["values.yaml"])["prometheus"]["prometheusSpec"]
+
+
 def test_jobs_in_a_secret_of_the_users_stand_apart():
     text = (
         "prometheus:\n  prometheusSpec:\n    additionalScrapeConfigsSecret: {enabled: true, name: jobs, key: a.yaml}\n"

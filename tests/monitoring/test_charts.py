@@ -631,6 +631,47 @@ def test_the_stacks_scrape_classes_are_the_resources() -> None:
     assert (str(found), found.path[-2:]) == ("scrape class istio", ("scrapeClasses", 0))
 
 
+@pytest.mark.parametrize("own", ["", "    volumes: []\n    scrapeClasses: [{name: mine}]\n"])
+def test_fields_of_the_stacks_additional_configuration_take_the_place_of_the_others(own: str) -> None:
+    more = f"""\
+prometheus:
+  prometheusSpec:
+{own}    additionalConfig:
+      volumes:
+      - name: certs
+        emptyDir: {{}}
+      scrapeClasses:
+      - name: istio
+        tlsConfig: {TLS}
+      podMetadata:
+        labels: {{sidecar.istio.io/inject: "true"}}
+      image: quay.io/prometheus/prometheus:v2.26.0
+      serviceAccountName: reader
+"""
+    setup = setup_of(more)
+    scraper = setup.scrapers[0]
+    further: ValuePath = ("prometheus", "prometheusSpec", "additionalConfig")
+    assert [(found.name, found.path) for found in setup.scrapes] == [("istio", (*further, "scrapeClasses", 0))]
+    assert [volume["name"] for _, volume in scraper.pod.volumes()] == ["certs"]
+    assert scraper.pod.labels["sidecar.istio.io/inject"] == "true"
+    assert scraper.version == (2, 26, 0)
+    assert scraper.pod.get("spec", "serviceAccountName") == "reader"
+    assert scraper.pod.append(("spec", "volumes"), {}).path == (*further, "volumes", "-")
+    assert scraper.pod.where("spec", "volumes", 0) == (*further, "volumes", 0)
+    assert scraper.pod.where(*scraper.container, "image") == (*further, "image")
+    assert scraper.pod.where("spec", "serviceAccountName") == (*further, "serviceAccountName")
+    assert scraper.pod.where("metadata", "annotations", "a") == (*further, "podMetadata", "annotations", "a")
+    assert scraper.pod.where(*scraper.container, "volumeMounts") == (*further[:-1], "volumeMounts")
+
+
+def test_additional_configuration_in_a_text_is_told_of() -> None:
+    setup = setup_of("prometheus:\n  prometheusSpec:\n    additionalConfigString: |\n      paused: {{ .Values.p }}\n")
+    assert len(setup.scrapers) == 1
+    assert [note.message for note in setup.notes] == [
+        "fields of additionalConfigString of kube-prometheus-stack can't be judged: Helm has still to fill them in"
+    ]
+
+
 def test_a_string_among_extra_objects_is_an_object_too() -> None:
     text = """\
     prometheus: {prometheusSpec: {}}
@@ -920,6 +961,7 @@ _SERVER = (
     ),
 )
 _SPEC = (
+    *("additionalConfig", "additionalConfigString"),
     *("podMetadata", "volumes", "volumeMounts", "containers", "initContainers", "secrets", "configMaps", "image"),
     *("additionalScrapeConfigs", "scrapeClasses", "serviceAccountName", "version", "additionalScrapeConfigsSecret"),
 )

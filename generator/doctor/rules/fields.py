@@ -38,9 +38,11 @@ def _all(setup: Setup) -> Iterator[tuple[Document, Unknown, Severity]]:
             yield from ((document, found, "warning") for found in unknown_fields(document.tree))
     for scraper in setup.scrapers:
         if scraper.flavour == "kube-prometheus-stack" and scraper.resource is not None:
-            spec = scraper.of_resource()
-            slips = unknown_in_prometheus_spec(spec, of_chart=True) if isinstance(spec, dict) else []
-            yield from ((scraper.document, _below(found, scraper.resource), "warning") for found in slips)
+            for base in filter(None, (scraper.resource, scraper.further)):
+                spec = scraper.document.get(*base)
+                of_chart = base == scraper.resource
+                slips = unknown_in_prometheus_spec(spec, of_chart=of_chart) if isinstance(spec, dict) else []
+                yield from ((scraper.document, _below(found, base), "warning") for found in slips)
     whole: set[int] = set()
     for scrape in setup.scrapes:
         if scrape.kind != "job":

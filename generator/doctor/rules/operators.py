@@ -101,15 +101,14 @@ def _needs(setup: Setup) -> Iterator[_Need]:
 
 
 def _of_resource(scraper: Scraper) -> Iterator[_Need]:
-    resource, document = scraper.resource or (), scraper.document
+    document = scraper.document
     for path, since, before in (
         (("scrapeClasses",), (0, 72, 0), "they are dropped"),
         (("podMetadata", "annotations"), (0, 53, 0), "they don't reach the pod"),
         (("volumeMounts",), (0, 38, 0), "they are dropped"),
     ):
         if scraper.of_resource(*path):
-            where = (*resource, *path)
-            yield _Need(document, where, str(scraper), ".".join(path), since, before)
+            yield _Need(document, scraper.field(*path), str(scraper), ".".join(path), since, before)
 
 
 def _http2(scrape: Scrape) -> Iterator[_Need]:
@@ -124,7 +123,8 @@ def _of_chart(setup: Setup) -> Iterator[Found]:
     chart = setup.settings.chart
     for scraper in setup.scrapers:
         old = chart is not None and chart < _CHART_WITH_CLASSES
-        if scraper.flavour == "kube-prometheus-stack" and old and scraper.of_resource("scrapeClasses"):
+        path = scraper.field("scrapeClasses")
+        by_chart = scraper.flavour == "kube-prometheus-stack" and path[:-1] == scraper.resource
+        if by_chart and old and scraper.document.get(*path):
             says = f"scrapeClasses need kube-prometheus-stack 61.3.0, and this is {spelled(chart or ())}"
-            path = (*(scraper.resource or ()), "scrapeClasses")
             yield Found(scraper.document, path, says, Fix("update the chart, or use additionalScrapeConfigs"))

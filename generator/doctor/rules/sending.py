@@ -77,11 +77,11 @@ def _receivers(setup: Setup, scraper: Scraper) -> Iterator[_Receiver]:
         for index, one in enumerate(listed if isinstance(listed, list) else []):
             if isinstance(one, dict) and str(one.get("scheme") or "http").lower() == "http":
                 namespace = one.get("namespace") or scraper.namespace
-                path = (*scraper.resource, "alerting", "alertmanagers", index)
+                path = scraper.field("alerting", "alertmanagers", index)
                 yield _Receiver(
                     scraper.document, path, f"Alertmanager {one.get('name')}", str(one.get("name")), namespace
                 )
-        yield from _written(scraper.document, (*scraper.resource, "remoteWrite"), scraper)
+        yield from _written(scraper.document, scraper.field("remoteWrite"), scraper)
     for document in setup.configurations(scraper):
         listed = document.get("alerting", "alertmanagers")
         for index, one in enumerate(listed if isinstance(listed, list) else []):
