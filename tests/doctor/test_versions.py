@@ -1,14 +1,13 @@
-"""What needs a newer Istio, Kubernetes or Prometheus."""
+"""What needs a newer Istio or Kubernetes."""
 
 from __future__ import annotations
 
 import pytest
 
-from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, but
-from generator.doctor.rules.spoiling import ANNOTATIONS, HOLD, METADATA, OUTPUT_CERTS
+from generator.doctor.rules.examples import PLAIN, but
+from generator.doctor.rules.spoiling import METADATA, OUTPUT_CERTS
 from tests.doctor.helpers import diagnose, ids, only, repaired
 
-IMAGE = "quay.io/prometheus/prometheus:v3.14.0"
 WEB = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -114,79 +113,3 @@ def test_both_variables_are_none_too_few():
     finding = only(text, "old-output-variable")
     assert finding.severity == "info"
     assert ids(repaired(text, finding)) == []
-
-
-@pytest.mark.parametrize(
-    ("version", "why"),
-    [
-        ("v1.8.2", "reads certificate files once"),
-        ("v2.8.1", "reads certificate files once"),
-        ("v2.9.0", ""),
-        ("v2.20.1", ""),
-        ("v2.21.0", "reset"),
-        ("v2.28.1", "reset"),
-        ("v2.29.0", ""),
-        ("v3.14.0-distroless", ""),
-        ("latest", ""),
-        ("main", ""),
-    ],
-)
-def test_versions_that_cannot_scrape_over_mutual_tls(version, why):
-    text = but(PLAIN, (IMAGE, f"prom/prometheus:{version}"))
-    if not why:
-        assert ids(text) == []
-        return
-    finding = only(text, "prometheus-too-old")
-    assert why in finding.found
-    assert finding.severity == "error"
-    after = repaired(text, finding)
-    assert "image: prom/prometheus:v2.55.1" in after
-    assert ids(after) == []
-
-
-def test_the_version_of_an_operators_resource_is_raised():
-    text = but(OPERATOR, ("version: v3.14.0", "version: 2.26.0"))
-    assert only(text, "prometheus-too-old").path == ("spec", "version")
-
-
-@pytest.mark.parametrize(("version", "tag"), [("2.26.0", "v2.26.0"), ("v2.26.0", "2.26.0"), ("v2.41.0", "v2.26.0")])
-def test_a_version_and_an_image_are_raised_together_each_as_it_is_spelt(version, tag):
-    image = "quay.io/prometheus/prometheus"
-    text = but(OPERATOR, ("version: v3.14.0", f"version: {version}\n  image: {image}:{tag}"))
-    finding = only(text, "prometheus-too-old")
-    assert finding.path == ("spec", "image")
-    after = repaired(text, finding)
-    assert f"version: {'v' * version.startswith('v')}2.55.1\n" in after
-    assert f"image: {image}:{'v' * tag.startswith('v')}2.55.1\n" in after
-    assert ids(after) == []
-
-
-@pytest.mark.parametrize("image", ["@sha256:00", ":stable", ""])
-def test_a_version_is_not_raised_above_an_image_that_stays(image):
-    text = but(OPERATOR, ("version: v3.14.0", f"version: v2.26.0\n  image: example.com/prometheus{image}"))
-    finding = only(text, "prometheus-too-old")
-    assert finding.fix is not None
-    assert finding.fix.edits == ()
-
-
-def test_without_certificates_an_old_prometheus_is_a_warning():
-    plain = but(PLAIN, (IMAGE, "prom/prometheus:v2.26.0"), (ANNOTATIONS, "")).replace("istio-workload-certs", "x")
-    assert only(plain, "prometheus-too-old").severity == "warning"
-    assert only(f"{plain}---\n{CONFIGURATION}", "prometheus-too-old").severity == "error"
-
-
-def test_a_digest_is_not_replaced():
-    text = but(PLAIN, (IMAGE, "prom/prometheus:v2.26.0@sha256:00"))
-    finding = only(text, "prometheus-too-old")
-    assert finding.fix is not None
-    assert finding.fix.edits == ()
-
-
-def test_an_image_of_somebody_elses_may_have_versions_of_its_own():
-    assert ids(but(PLAIN, (IMAGE, "registry.example.com/prometheus:1.4.2"))) == []
-    assert ids(but(PLAIN, (IMAGE, "registry.example.com/prometheus:2.26.0"))) == ["prometheus-too-old"]
-
-
-def test_vmagent_has_versions_of_its_own():
-    text = but(PLAIN, (IMAGE, "victoriametrics/vmagent:v1.79.0"), (HOLD, HOLD))
-    assert "prometheus-too-old" not in ids(text.replace("--config.file", "-promscrape.config"))

@@ -1,4 +1,4 @@
-"""What needs a newer Istio, Kubernetes or Prometheus."""
+"""What needs a newer Istio or Kubernetes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import NamedTuple
 
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.certificates import written_place
-from generator.doctor.rules.examples import OPERATOR, PLAIN, but
-from generator.doctor.rules.legacy import legacy_secrets
+from generator.doctor.rules.examples import PLAIN, but
 from generator.doctor.rules.spoiling import METADATA, OUTPUT_CERTS
 from generator.doctor.rules.views import (
     agent_version,
     existing,
-    files_of,
-    has_own_certificates,
-    is_istio,
     proxy_metadata_in,
     runs_envoy,
 )
@@ -25,7 +21,7 @@ from generator.injection import is_proxy
 from generator.intake.document import Document
 from generator.monitoring import Edit, PodView, Scraper, Setup
 from generator.monitoring.edits import REMOVE
-from generator.monitoring.versions import Version, image_version, spelled
+from generator.monitoring.versions import Version, spelled
 
 
 class _Use(NamedTuple):
@@ -60,8 +56,6 @@ _HOLD = _Need((1, 7), "nothing waits for the proxy", "warning")
 _GRPC = _Need((1, 11), "there is no template grpc-agent")
 _LABEL = _Need((1, 9), "only the namespace's label asks for injection", "warning")
 _OLD_VARIABLE = "OUTPUT_KEY_CERT_TO_DIRECTORY"
-#: The last 2.x: what it reads and stores an older 2.x does too.
-_PROMETHEUS = "v2.55.1"
 
 
 def _pods(setup: Setup) -> Iterator[PodView]:
@@ -240,72 +234,3 @@ def old_output_variable(setup: Setup) -> Iterator[Found]:
                     fix = Fix("call it OUTPUT_CERTS", (scraper.pod.set(*new),))
                     where = scraper.pod.where(*place, "name")
                     yield Found(scraper.document, where, f"{_OLD_VARIABLE} is set", fix, "info" if own else "error")
-
-
-@rule(
-    "prometheus-too-old",
-    title="This Prometheus can't scrape over Istio's mutual TLS",
-    severity="error",
-    stage="scraping",
-    why="""
-        Up to 2.8 Prometheus reads certificate files once, and 2.21 to 2.28 speak https without HTTP/2 and ALPN, which
-        Istio's proxies answer with a reset. What is read once goes stale within hours: the proxy renews the files, and
-        scrapes fail as soon as the first certificate has expired.
-        """,
-    sources=["prometheus#9068", "prometheus 2.9.0 changelog", "common#173"],
-    wrong=but(OPERATOR, ("version: v3.14.0", "version: v2.26.0")),
-)
-def prometheus_too_old(setup: Setup) -> Iterator[Found]:
-    """Look at the version; it is an error where the Prometheus has, or had, Istio's certificates."""
-    for scraper in setup.scrapers:
-        version = scraper.version
-        if scraper.product != "prometheus" or version is None or (version < (2,) and not _is_upstreams(scraper)):
-            continue
-        if (2, 21) <= version < (2, 29):
-            why = "speaks https to Istio's proxies in a way that they reset"
-        elif version < (2, 9):
-            why = "reads certificate files once, and never again"
-        else:
-            continue
-        place, edits = _newer(scraper)
-        severity: Severity = "error" if _needs_tls(setup, scraper) else "warning"
-        fix = Fix(f"update Prometheus to 2.29 or later, such as {_PROMETHEUS}", edits)
-        yield Found(scraper.document, place, f"Prometheus {spelled(version)} {why}", fix, severity)
-
-
-def _is_upstreams(scraper: Scraper) -> bool:
-    """Whether the image is the project's own: others may count their versions differently."""
-    image = str(scraper.pod.get(*scraper.container, "image")).partition("@")[0]
-    return image.rpartition(":")[0].endswith(("prom/prometheus", "prometheus/prometheus"))
-
-
-def _needs_tls(setup: Setup, scraper: Scraper) -> bool:
-    if has_own_certificates(setup, scraper) or any(is_istio(file.scrape) for file in files_of(setup, scraper)):
-        return True
-    return any(True for _ in legacy_secrets(setup, scraper.pod, scraper.namespace))
-
-
-def _newer(scraper: Scraper) -> tuple[ValuePath, tuple[Edit, ...]]:
-    """Say where the version stands, and how to raise it; nothing where the image is pinned otherwise.
-
-    The operator makes the configuration for a resource's `version`, whatever the image is.
-    """
-    image, stated = scraper.pod.get(*scraper.container, "image"), scraper.of_resource("version")
-    path = (*(scraper.resource or ()), "version")
-    version = (Edit(scraper.document, path, _like(stated)),) if stated is not None else ()
-    if image_version(image) is not None:
-        name, _, tag = str(image).rpartition(":")
-        where = scraper.pod.where(*scraper.container, "image")
-        # a chart's values have the tag for itself
-        new = _like(tag) if where[-1:] == ("tag",) else f"{name}:{_like(tag)}"
-        edits = () if "@" in str(image) else (scraper.pod.set((*scraper.container, "image"), new), *version)
-        return existing(scraper.document, where), edits
-    if stated is not None:
-        pinned = image or scraper.of_resource("sha") or scraper.of_resource("tag")
-        return path, () if pinned else version
-    return existing(scraper.document, scraper.pod.where(*scraper.container)), ()
-
-
-def _like(old: object) -> str:
-    """Spell the version to update to as the old one is spelled: with or without its `v`."""
-    return _PROMETHEUS if str(old).startswith("v") else _PROMETHEUS.removeprefix("v")
