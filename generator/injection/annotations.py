@@ -35,6 +35,9 @@ MEMORY: Final = "sidecar.istio.io/proxyMemory"
 CPU_LIMIT: Final = "sidecar.istio.io/proxyCPULimit"
 MEMORY_LIMIT: Final = "sidecar.istio.io/proxyMemoryLimit"
 
+# A variable that stands beside ``proxyMetadata`` instead of in it: by its name, or by a path that YAML reads as a key.
+_STRAY = re.compile(r"(?:proxyMetadata|proxy_metadata)\.(?P<path>[^.]+)|(?P<name>[A-Z][A-Z0-9_]+)")
+_SETTING = re.compile(r"[a-z]\w*", re.ASCII)
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _QUANTITY = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
@@ -65,7 +68,8 @@ def truth(text: str) -> bool | None:
 def proxy_config(annotations: Mapping[str, str]) -> Tree:
     """Read ``proxy.istio.io/config``, YAML or JSON of a ProxyConfig; {} where there is none.
 
-    Names in snake_case, which protobuf takes too, come out in camelCase.
+    Names in snake_case, which protobuf takes too, come out in camelCase; names that no setting can have are left out,
+    as Istio leaves out what it doesn't know.
 
     Raises:
         ValueError: it isn't a map, or no YAML; the message is a sentence without a full stop.
@@ -84,7 +88,16 @@ def proxy_config(annotations: Mapping[str, str]) -> Tree:
         return {}
     if not isinstance(value, dict):
         raise ValueError(f"annotation {CONFIG} is no map of settings")  # noqa: TRY004  # a text is what is wrong
-    return {_camel(key): item for key, item in value.items()}
+    return {_camel(key): item for key, item in value.items() if _SETTING.fullmatch(key)}
+
+
+def stray_variable(key: str) -> str:
+    """Give the variable that a key of a proxy configuration is meant to set, "" for none.
+
+    Variables count in ``proxyMetadata`` alone: Istio reads no ``proxyMetadata.OUTPUT_CERTS`` beside it.
+    """
+    found = _STRAY.fullmatch(key)
+    return found["path"] or found["name"] if found else ""
 
 
 def _camel(name: str) -> str:

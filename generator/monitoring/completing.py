@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from generator.injection.annotations import TEMPLATES
+from generator.injection.annotations import TEMPLATES, stray_variable
 from generator.intake.document import Document
 from generator.monitoring.certificate_volume import CertificateVolume
 from generator.monitoring.directories import same_directory
@@ -108,8 +108,9 @@ class _Work:
             found = inner.get("proxyMetadata", key)
             if found is None or (key == "OUTPUT_CERTS" and found != value):
                 yield Edit(inner, ("proxyMetadata", key), value)
-        if "OUTPUT_CERTS" in inner.tree:  # it is known under proxyMetadata alone
-            yield Edit(inner, ("OUTPUT_CERTS",), REMOVE)
+        for key in inner.tree:
+            if stray_variable(key) == "OUTPUT_CERTS":  # it is known under proxyMetadata alone
+                yield Edit(inner, (key,), REMOVE)
 
     def waits_in_vain(self, inner: Document) -> bool:
         """Whether a hold would ask for an Envoy that doesn't run: neither a container nor a template asks the agent."""

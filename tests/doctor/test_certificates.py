@@ -286,10 +286,11 @@ def test_a_variable_that_stands_beside_the_metadata_is_none():
     text = text.replace("name: istio-workload-certs", "name: istio-certs").replace(
         "istio-workload-certs", "istio-certs"
     )
-    finding = only(text, "nothing-writes-certificates")
+    assert ids(text, worse_than_info=True) == ["unknown-field"]
+    finding = only(text, "unknown-field")
     assert finding.severity == "error"
-    assert "OUTPUT_CERTS stands beside proxyMetadata" in finding.found
-    assert "nothing-writes-certificates" not in ids(repaired(text, finding))
+    assert finding.found == "OUTPUT_CERTS is a variable, and belongs in proxyMetadata"
+    assert ids(repaired(text, finding)) == []
     listed = text.replace("          OUTPUT_CERTS:", "          proxyMetadata:\n          - OUTPUT_CERTS:")
     assert ids(listed) == ["refused-by-the-webhook"]
 

@@ -256,3 +256,37 @@ def test_a_selector_of_another_kind_is_told_once():
 def test_a_number_for_a_name_is_told_once():
     text = "apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: 5}\nspec: {}\n"
     assert [rule for rule in ids(text) if rule in {"wrong-type", "object-without-name"}] == ["wrong-type"]
+
+
+# -------------------------------------------------------------------------------- variables that stand in no metadata
+
+
+@pytest.mark.parametrize("key", ["proxyMetadata.SECRET_TTL", "proxy_metadata.SECRET_TTL", "SECRET_TTL"])
+def test_a_variable_beside_the_metadata_is_moved_there(key):
+    text = but(PLAIN, ("          proxyMetadata:\n", f"          {key}: 10m\n          proxyMetadata:\n"))
+    found = only(text, "unknown-field")
+    assert found.severity == "warning"
+    assert found.found.endswith("SECRET_TTL is a variable, and belongs in proxyMetadata")
+    after = repaired(text, found)
+    assert ids(after) == []
+    assert "            SECRET_TTL: 10m" in after
+
+
+def test_a_variable_that_is_set_already_keeps_its_value():
+    line = "            OUTPUT_CERTS: /etc/istio-output-certs\n"
+    text = but(PLAIN, (line, f"{line}          proxyMetadata.OUTPUT_CERTS: /etc/other\n"))
+    found = only(text, "unknown-field")
+    assert ids(repaired(text, found)) == []
+    assert "/etc/other" not in repaired(text, found)
+
+
+def test_a_variable_whose_place_is_taken_is_moved_by_hand():
+    text = but(PLAIN, ("          proxyMetadata:\n", "          SECRET_TTL: [10m]\n          proxyMetadata:\n"))
+    found = only(text, "unknown-field")
+    assert found.fix is not None
+    assert not found.fix.edits
+
+
+def test_settings_of_a_proxy_are_no_variables():
+    settings = "          concurrency: 2\n          proxyStatsMatcher: {inclusionPrefixes: [a.b]}\n"
+    assert ids(but(PLAIN, ("          proxyMetadata:\n", f"{settings}          proxyMetadata:\n"))) == []

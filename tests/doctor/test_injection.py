@@ -309,6 +309,14 @@ def test_a_variable_without_effect_misleads_where_interception_is_off_anyway():
     assert only(but(text, (INBOUND, "")), "inbound-capture-ports").severity == "warning"
 
 
+def test_a_variable_without_effect_has_none_beside_the_metadata_either():
+    text = but(PLAIN, (METADATA, f'{METADATA}          proxyMetadata.INBOUND_CAPTURE_PORTS: ""\n'), (INBOUND, ""))
+    finding = only(text, "inbound-capture-ports")
+    assert finding.severity == "warning"
+    assert ids(text) == ["inbound-capture-ports", "inbound-intercepted"]
+    assert ids(repaired(text, finding)) == []
+
+
 def test_no_interception_by_mode_is_for_agents_alone():
     with_envoy = annotated(MODE.strip())
     assert ids(repaired(with_envoy, only(with_envoy, "interception-mode-none"))) == []

@@ -136,6 +136,12 @@ def test_proxy_config_may_be_json_and_in_snake_case():
     assert variables(proxy(found))["OUTPUT_CERTS"] == "/certs"
 
 
+def test_what_no_setting_can_be_called_is_dropped_as_istio_does():
+    text = "concurrency: 1\nproxyMetadata.INBOUND_CAPTURE_PORTS: ''\nOUTPUT_CERTS: /certs"
+    found = injected({CONFIG: text})
+    assert variables(proxy(found))["PROXY_CONFIG"] == '{"concurrency":1}\n'
+
+
 def test_without_a_configuration_the_rules_have_no_environment():
     assert "env" not in container(injected(), "istio-init")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import OPERATOR, PLAIN, but
 from generator.doctor.rules.monitors import shared_class
+from generator.doctor.rules.views import config_key, stray_variables
 from generator.errors import ValuePath
 from generator.fields import (
     Unknown,
@@ -16,6 +17,7 @@ from generator.fields import (
     unknown_in_prometheus_spec,
     unknown_in_scrape_config,
 )
+from generator.injection.annotations import text_of
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scrape, Setup
 from generator.monitoring.edits import REMOVE
@@ -69,7 +71,8 @@ def _below(found: Unknown, path: ValuePath) -> Unknown:
         The API server drops a field that it doesn't know, or refuses the object (`kubectl apply` does both, by its
         `--validate`), and what the field says is lost. Prometheus refuses a whole configuration for one such field,
         which is an error. Told is only what resembles a known field, or stands one level too deep or too high: a field
-        that is merely unknown may be newer than our table.
+        that is merely unknown may be newer than our table. Istio drops what it doesn't know of a proxy's configuration,
+        so a variable that stands beside `proxyMetadata`, or as `proxyMetadata.NAME`, isn't set.
         """,
     sources=["Kubernetes API reference", "prometheus-operator `pkg/apis/monitoring`", "prometheus `config/config.go`"],
     wrong=but(OPERATOR, ("    enableHttp2: false\n", "    enableHttp2: false\n    metricRelabelling: []\n")),
@@ -87,6 +90,24 @@ def unknown_field(setup: Setup) -> Iterator[Found]:
             continue  # and so does mesh-selector-misspelt
         says = f"{found.field} is no field here" + (f"; expected {found.expected}" if found.expected else "")
         yield Found(document, found.path, says, _renamed(document, found), severity, _outermost(document))
+    for scraper in setup.scrapers:
+        for inner, key, name in stray_variables(scraper):
+            if name != "INBOUND_CAPTURE_PORTS":  # which does nothing anywhere, and has a rule of its own
+                bad: Severity = "error" if name == "OUTPUT_CERTS" else "warning"
+                told = "" if key == name else f"{key} is no field here; "
+                says = f"{told}{name} is a variable, and belongs in proxyMetadata"
+                yield Found(inner, (key,), says, _put_in(inner, key, name), bad, str(scraper))
+
+
+def _put_in(inner: Document, key: str, name: str) -> Fix:
+    """Say how to move a variable into proxyMetadata, whose own value counts."""
+    metadata, value = config_key(inner, "proxyMetadata"), inner.get(key)
+    there = inner.get(metadata)
+    edits: tuple[Edit, ...] = (Edit(inner, (key,), REMOVE),)
+    if not isinstance(value, (dict, list)) and isinstance(there or {}, dict):
+        new = () if there and name in there else (Edit(inner, (metadata, name), text_of(value)),)
+        return Fix("write it in proxyMetadata", (*edits, *new))
+    return Fix("write it in proxyMetadata")
 
 
 _SELECTORS = {"selector", "workloadSelector"}

@@ -18,6 +18,7 @@ from generator.doctor.rules.views import (
     outside_pod,
     proxy_metadata_of,
     runs_envoy,
+    stray_variables,
 )
 from generator.injection import annotations as names
 from generator.injection import intercepts
@@ -138,6 +139,10 @@ def inbound_capture_ports(setup: Setup) -> Iterator[Found]:
             if name == _DEAD:
                 fix = Fix(says, (Edit(inner, path, REMOVE), *more))
                 yield Found(inner, path, f"{_DEAD} is set", fix, severity, str(scraper))
+        for inner, key, name in stray_variables(scraper):
+            if name == _DEAD:
+                fix = Fix(says, (Edit(inner, (key,), REMOVE), *more))
+                yield Found(inner, (key,), f"{_DEAD} is set", fix, severity, str(scraper))
         for path, _ in scraper.pod.containers():
             for place, item in scraper.pod.items(*path, "env"):
                 if item.get("name") == _DEAD:

@@ -20,6 +20,7 @@ from generator.doctor.rules.views import (
     set_elsewhere,
 )
 from generator.injection import is_ours, proxy_container
+from generator.injection.annotations import CONFIG
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.completing import pattern_edits
@@ -130,15 +131,12 @@ def _unwritten(setup: Setup, scraper: Scraper, file: NamedFile | None, mount: Mo
     if mounted and set_elsewhere(setup, "OUTPUT_CERTS"):
         return
     injection = setup.injection(scraper)
-    astray = "OUTPUTCERTS" in str(injection.config).replace("_", "")  # the names of settings have lost theirs
-    if astray and injection.refused:
+    if injection.refused and "OUTPUT_CERTS" in scraper.pod.annotations.get(CONFIG, ""):
         return  # which another rule tells
     why = f"no proxy has OUTPUT_CERTS{'; the mesh may set it for all' if mounted else ''}"
-    if astray:
-        why = "OUTPUT_CERTS stands beside proxyMetadata, where no proxy takes it for a variable"
     path = next((one.path for one in scraper.pod.mounts(scraper.container) if one.name == mount.name), mount.path)
     found = f"the volume {volume.name}, mounted at {mount.directory}, starts empty, and {why}"
-    severity: Severity = "warning" if mounted and not astray else "error"
+    severity: Severity = "warning" if mounted else "error"
     yield Found(scraper.document, existing(scraper.document, scraper.pod.where(*path)), found, fix, severity)
 
 

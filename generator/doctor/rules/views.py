@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from generator import injection
 from generator.errors import ValuePath
 from generator.injection import is_proxy, proxy_container
-from generator.injection.annotations import CONFIG, STATUS, TEMPLATES
+from generator.injection.annotations import CONFIG, STATUS, TEMPLATES, stray_variable
 from generator.intake.document import Document
 from generator.monitoring import Edit, PodView, Scrape, Scraper, Setup
 from generator.monitoring.configuration import configuration_file
@@ -70,6 +70,15 @@ def proxy_metadata_in(pod: PodView) -> Iterator[tuple[Document, ValuePath, str, 
     found = inner.get(key)
     for name, value in found.items() if isinstance(found, dict) else ():
         yield inner, (key, name), str(name), value
+
+
+def stray_variables(scraper: Scraper) -> Iterator[tuple[Document, str, str]]:
+    """Every key of the annotation that was to set a variable and sets none: the annotation, the key, the variable."""
+    inner = config_of(scraper)
+    for key in inner.tree if inner else ():
+        name = stray_variable(key)
+        if inner and name:
+            yield inner, key, name
 
 
 def stated_proxy(scraper: Scraper) -> tuple[ValuePath, Mapping[str, Any]] | None:
@@ -152,7 +161,7 @@ def is_hindered(setup: Setup, scraper: Scraper) -> bool:
 
     Nor is what follows from a list that can't be read.
     """
-    if any(scraper.maps_for_lists()):
+    if any(scraper.maps_for_lists()) or any(name == "OUTPUT_CERTS" for _, _, name in stray_variables(scraper)):
         return True
     injection = setup.injection(scraper)
     off = not injection.injected and injection.certain and setup.wants_injection(scraper)
