@@ -57,8 +57,8 @@ def migrate(
 ) -> int:
     """Turn a setup with the dead istio.default secret, or a wrong one, into one that works, in the files themselves.
 
-    FILE is any manifest or values file, or a folder of them; of a kustomization the files are taken one by one. Give
-    all that belongs together. - reads standard input, and prints the result.
+    FILE is any manifest or values file, or a folder of them. Of a kustomization what it builds is judged, and its files
+    are changed. Give all that belongs together. - reads standard input, and prints the result.
     """
     if not files:
         raise click.UsageError("name files or folders, or - for standard input")
@@ -68,7 +68,7 @@ def migrate(
     from generator.migrate import migrate as migrated
 
     sources = _sources(files)
-    migration = migrated(sources.texts, settings_of(istio, kubernetes, chart), rules)
+    migration = migrated(sources.texts, settings_of(istio, kubernetes, chart), rules, sources.built)
     _refuse_nothing(files, sources, migration)
     if _STDIN in files:
         _print(sources.texts[0].mark + migration.texts[sources.texts[0].name].encode())

@@ -64,7 +64,11 @@ def examine(setup: Setup, rules: Iterable[str] | None = None) -> Diagnosis:
 
 def examine_all(setups: Sequence[Setup], rules: Sequence[str] | None = None) -> Diagnosis:
     """Ask rules about several setups, which may have documents in common; what is found twice is told once."""
-    diagnoses = [examine(setup, rules) for setup in setups]
+    return united([examine(setup, rules) for setup in setups])
+
+
+def united(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
+    """Put the diagnoses of several setups together, of which there is at least one."""
     if len(diagnoses) == 1:
         return diagnoses[0]
     # By place, not by document: what charts' values install is read anew in each setup.

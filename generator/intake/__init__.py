@@ -8,6 +8,6 @@
 """
 
 from generator.intake.document import Document, documents_of
-from generator.intake.reading import Intake, read, read_texts
+from generator.intake.reading import Intake, read, read_kustomization, read_texts
 
-__all__ = ["Document", "Intake", "documents_of", "read", "read_texts"]
+__all__ = ["Document", "Intake", "documents_of", "read", "read_kustomization", "read_texts"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from generator.errors import InputError, Location, Problem
@@ -76,6 +76,23 @@ def read_texts(texts: Iterable[tuple[str, str, str]]) -> Intake:
             reader.text(text, source, path)
         except InputError as error:
             reader.problems += error.problems
+    return reader.intake()
+
+
+def read_kustomization(folder: str, shown: str, texts: Mapping[str, str]) -> Intake:
+    """Read what a kustomization builds; ``texts`` are what files (by their real paths) are taken to hold.
+
+    Raises:
+        InputError: a file can't be read, or the kustomization can't be built.
+    """
+    reader = _Reader()
+    try:
+        kustomization = open_kustomization(folder, shown, texts)
+        for document in build(kustomization):
+            document.kustomization = kustomization.folder
+            reader._sort(document, "", named=False)  # noqa: SLF001  # the reader is this module's own
+    except UnrenderedError as error:
+        raise InputError(error.problem) from error
     return reader.intake()
 
 

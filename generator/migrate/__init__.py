@@ -1,6 +1,8 @@
 """Makes doctor's fixes in the files that they are about; every other byte stays.
 
-sources    the files that a user names, as texts; folders, but nothing that kustomize or Helm has to build
+sources    the files that a user names, as texts; folders, but nothing that Helm has to render
+kustomizations   those in a folder, and what files they are made of
+tracing    fixes of what a kustomization builds, as fixes of its files
 applying   the edits of one fix, made in texts
 parts      a text taken apart at its document markers
 comments   comments that say why a value is there, or go along with one

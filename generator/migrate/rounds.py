@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from generator.doctor import Diagnosis, Finding, examine_all
+from generator.doctor import Diagnosis, Finding, examine
+from generator.doctor.examining import united
 from generator.doctor.report import whole_path
 from generator.doctor.rule import Severity
-from generator.errors import InputError, Problem, ValuePath
-from generator.intake import Intake, read_texts
+from generator.errors import InputError, Location, Problem, ValuePath
+from generator.intake import Intake, read_kustomization, read_texts
 from generator.migrate.applying import Texts
 from generator.migrate.choosing import together
+from generator.migrate.kustomizations import Built
 from generator.migrate.sources import Source
-from generator.monitoring import Settings, assemble
+from generator.migrate.tracing import Tracing, files_of, outermost
+from generator.monitoring import Edit, Settings, assemble
 from generator.monitoring.worlds import worlds
 
 # There are nine stages, and few rules in each; a setup that takes more rounds than this goes in a circle.
@@ -62,15 +65,22 @@ class Migration(NamedTuple):
         return any(finding.severity == "error" for finding in self.left)
 
 
-def migrate(sources: Sequence[Source], settings: Settings, rules: Iterable[str] | None = None) -> Migration:
+def migrate(
+    sources: Sequence[Source],
+    settings: Settings,
+    rules: Iterable[str] | None = None,
+    built: Sequence[Built] = (),
+) -> Migration:
     """Make the fixes of all errors and warnings that have edits, until none is found, each in the files' texts.
 
     ``rules`` are the ids of the rules to ask; None stands for all. What doctor tells as information is left alone.
+    Of ``built`` kustomizations what they build is judged, and the fixes are made in the files among ``sources`` that
+    they are made of.
 
     Raises:
         InputError: a text is no YAML or JSON.
     """
-    work = _Work(sources, settings, None if rules is None else list(rules))
+    work = _Work(sources, settings, None if rules is None else list(rules), built)
     for _ in range(_MOST_ROUNDS):
         if not work.round():
             break
@@ -80,7 +90,11 @@ def migrate(sources: Sequence[Source], settings: Settings, rules: Iterable[str] 
 class _Work:
     """The texts between two rounds."""
 
-    def __init__(self, sources: Sequence[Source], settings: Settings, rules: list[str] | None) -> None:
+    def __init__(
+        self, sources: Sequence[Source], settings: Settings, rules: list[str] | None, built: Sequence[Built]
+    ) -> None:
+        self.built = built
+        self.used = {real: name for one in built for real, name in one.files.items()}
         self.sources = sources
         self.settings = settings
         self.rules = rules
@@ -91,32 +105,53 @@ class _Work:
         self.seen: set[int] = set()
         self.judged = 0
         self.read: dict[str, tuple[str, Intake]] = {}
+        self.builds: dict[str, tuple[dict[str, str], Intake]] = {}
+        #: By rule and place, the kustomizations in which it is found.
+        self.found_in: dict[tuple[str, Location], set[str]] = {}
         self.diagnosis = self.examined()
 
     def examined(self) -> Diagnosis:
         """Read what has changed, and ask the rules, about each environment by itself."""
         problems: list[Problem] = []
+        used = set(self.used.values())
         for source in self.sources:
             text = self.texts[source.name]
+            if source.name in used:
+                continue
             if self.read.get(source.name, ("", None))[0] == text and source.name in self.read:
                 continue
             try:
                 self.read[source.name] = text, read_texts([(text, source.name, source.path)])
             except InputError as error:
                 problems += error.problems
+        for one in self.built:
+            texts = {real: self.texts[name] for real, name in one.files.items() if name in self.texts}
+            if self.builds.get(one.folder, ({}, None))[0] != texts:
+                try:
+                    self.builds[one.folder] = texts, read_kustomization(one.folder, one.shown, texts)
+                except InputError as error:
+                    problems += error.problems
         if problems:
             raise InputError(problems)
-        intakes = [intake for _, intake in self.read.values()]
+        intakes = self.intakes()
         manifests = [document for intake in intakes for document in intake.manifests]
         values = [document for intake in intakes for document in intake.values]
         self.judged = len(manifests) + len(values)
-        setups = [assemble(*world, self.settings) for world in worlds(manifests, values)]
-        return examine_all(setups, self.rules)
+        diagnoses = [examine(assemble(*world, self.settings), self.rules) for world in worlds(manifests, values)]
+        self.found_in = {}
+        for finding in (finding for each in diagnoses for finding in each.findings):
+            if document := outermost(finding.document):
+                self.found_in.setdefault((finding.rule.id, finding.location), set()).add(document.kustomization)
+        return united(diagnoses)
+
+    def intakes(self) -> list[Intake]:
+        """What was read, and what was built."""
+        return [*(intake for _, intake in self.read.values()), *(intake for _, intake in self.builds.values())]
 
     def round(self) -> bool:
         """Make the fixes that can be made together; say whether anything has changed."""
         self.seen.add(hash(tuple(self.texts.values())))
-        chosen = together([finding for finding in self.findings() if self.is_open(finding)])
+        chosen = together(self.traced())
         texts, made = Texts(self.texts), list[Made]()
         for finding, edits in chosen:
             try:
@@ -132,11 +167,48 @@ class _Work:
         files = texts.files()
         if hash(tuple(files.values())) in self.seen:
             return any(self.is_open(finding) for finding in self.findings())
+        before = self.texts, dict(self.read), dict(self.builds)
         self.texts = files
+        try:
+            self.diagnosis = self.examined()
+        except InputError as error:  # a kustomization can't be built with it
+            self.texts, self.read, self.builds = before
+            for finding, _ in chosen:
+                self.refused[_key(finding)] = error.problems[0]
+            return any(self.is_open(finding) for finding in self.findings())
         self.made += made
         self.refused.clear()  # there may be room now
-        self.diagnosis = self.examined()
         return True
+
+    def traced(self) -> list[Finding]:
+        """The findings whose fix can be tried; of what a kustomization builds, the fix of its files."""
+        tracing = Tracing(self.texts)
+        found: list[Finding] = []
+        for finding in filter(self.is_open, self.findings()):
+            if not self.built or finding.fix is None:
+                found.append(finding)
+                continue
+            try:
+                edits = tracing.traced(finding.fix.edits)
+                self.check_shared(finding, edits)
+            except InputError as error:
+                self.refused[_key(finding)] = error.problems[0]
+                continue
+            found.append(finding._replace(fix=finding.fix._replace(edits=edits)))
+        return found
+
+    def check_shared(self, finding: Finding, edits: Iterable[Edit]) -> None:
+        """Refuse to change a file that another kustomization is made of too, where nothing is wrong."""
+        document = outermost(finding.document)
+        if document is None:
+            return
+        ill = self.found_in[finding.rule.id, finding.location]
+        for name in sorted(files_of(edits)):
+            well = [one.shown for one in self.built if name in one.files.values() and one.folder not in ill]
+            if well:
+                message = f"{well[0]} is made of this file too, and nothing is wrong with it there"
+                hint = f"change it in a patch of {document.kustomization}"
+                raise InputError(Problem(message, Location(name), hint=hint))
 
     def findings(self) -> list[Finding]:
         """The errors and warnings of the texts as they are, in the order in which to fix them."""
@@ -156,7 +228,7 @@ class _Work:
                 useless = Problem("its repair was made, and it is found all the same", finding.location)
                 self.refused.setdefault(_key(finding), useless)
         refused = [Refused(one, self.refused[_key(one)]) for one in left if _key(one) in self.refused]
-        intakes = [intake for _, intake in self.read.values()]
+        intakes = self.intakes()
         unread = [problem for intake in intakes for problem in (*intake.unrendered, *intake.left_out)]
         texts = dict(self.texts)
         return Migration(texts, tuple(self.made), left, tuple(refused), tuple(unread), self.judged)

@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.files import Root
-from generator.intake.kustomization.building import FILE_NAMES, open_kustomization
-from generator.intake.texts import UnrenderedError, missing, read_bytes, read_text
+from generator.intake.kustomization import FILE_NAMES
+from generator.intake.texts import missing, read_bytes, read_text
+from generator.migrate.kustomizations import Built, kustomizations_in
 
 _ENDINGS = (".yaml", ".yml", ".json")
 _MARK = b"\xef\xbb\xbf"
-# What a kustomization's file names that stands for itself; all else changes other objects, or is no object.
-_RESOURCES = ("resources", "bases", "components")
 
 
 class Source(NamedTuple):
@@ -32,10 +31,20 @@ class Source(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """What a user named: the texts, and what was left out, or can't be judged as it is."""
+    """What a user named: the texts, and what was left out, or can't be judged as it is.
+
+    ``built`` are kustomizations; the texts of their files are not judged by themselves.
+    """
 
     texts: tuple[Source, ...]
     notes: tuple[Problem, ...]
+    built: tuple[Built, ...] = ()
+
+    @property
+    def alone(self) -> tuple[Source, ...]:
+        """The texts that are judged by themselves."""
+        used = {name for one in self.built for name in one.files.values()}
+        return tuple(source for source in self.texts if source.name not in used)
 
 
 def text_source(text: str, name: str = "<stdin>") -> Source:
@@ -47,8 +56,9 @@ def text_source(text: str, name: str = "<stdin>") -> Source:
 def open_sources(names: Sequence[str]) -> Sources:
     """Read files, and the YAML and JSON files below folders.
 
-    A folder is taken file by file, kustomizations too; the patches of one, a chart's templates and hidden files are
-    left out. A symbolic link to a file is followed, but one in a folder that leads out of it is refused.
+    The kustomizations in a folder are to be built; of one that can't be built here the files are taken one by one, but
+    for its patches. A chart's templates and hidden files are left out. A symbolic link to a file is followed, but one
+    in a folder that leads out of it is refused.
 
     Raises:
         InputError: a file isn't there, is no regular file, is no UTF-8, is larger than 32 MiB, or a link leads out of
@@ -57,9 +67,10 @@ def open_sources(names: Sequence[str]) -> Sources:
     problems: list[Problem] = []
     notes: list[Problem] = []
     found: dict[str, Source] = {}
+    built: dict[str, Built] = {}
     for name in names:
         try:
-            for path, shown in _files(name, notes):
+            for path, shown in _files(name, notes, built):
                 real = os.path.realpath(path)
                 if real not in found:
                     found[real] = _read(real, shown)
@@ -67,23 +78,23 @@ def open_sources(names: Sequence[str]) -> Sources:
             problems += error.problems
     if problems:
         raise InputError(problems)
-    return Sources(tuple(found.values()), tuple(notes))
+    return Sources(tuple(found.values()), tuple(notes), tuple(built.values()))
 
 
-def _files(name: str, notes: list[Problem]) -> Iterator[tuple[str, str]]:
+def _files(name: str, notes: list[Problem], built: dict[str, Built]) -> Iterator[tuple[str, str]]:
     """Give path and shown name of each file that a name stands for."""
     if os.path.isdir(name):
-        yield from _in_folder(name, notes)
+        yield from _in_folder(name, notes, built)
     elif not os.path.exists(name):
         raise InputError(missing(name, name))
     elif os.path.basename(name) in FILE_NAMES:
-        hint = "name the manifests that it is made of"
-        notes.append(Problem("a kustomization is no manifest, and is left as it is", Location(name), hint=hint))
+        hint = f"name its folder: {os.path.dirname(name) or '.'}"
+        notes.append(Problem("a kustomization is built with all that lies in its folder", Location(name), hint=hint))
     else:
         yield name, name
 
 
-def _in_folder(name: str, notes: list[Problem]) -> Iterator[tuple[str, str]]:
+def _in_folder(name: str, notes: list[Problem], built: dict[str, Built]) -> Iterator[tuple[str, str]]:
     root = Root(os.path.abspath(name), name.rstrip(os.sep) or name)
     found = sorted(root.walk(private=True), key=lambda one: one.path.split("/"))
     refused = [one.refused for one in found if one.refused]
@@ -92,15 +103,26 @@ def _in_folder(name: str, notes: list[Problem]) -> Iterator[tuple[str, str]]:
     paths = [one.path for one in found]
     charts = {os.path.dirname(path) for path in paths if os.path.basename(path) == "Chart.yaml"}
     folders = dict.fromkeys(os.path.dirname(path) for path in paths if os.path.basename(path) in FILE_NAMES)
-    patches = {patch for folder in folders for patch in _patches(root, folder, notes)}
+    kustomizations = kustomizations_in(root, folders)
+    notes += kustomizations.notes
+    built |= {one.folder: one for one in kustomizations.built}
     templates = _below(_joined(chart, part) for chart in charts for part in ("templates", "charts"))
+    files = {real: shown for one in kustomizations.built for real, shown in one.files.items()}
+    own = {os.path.dirname(real) for real in files if os.path.basename(real) in FILE_NAMES}
     for path in paths:
         last = os.path.basename(path)
         full = f"{root.path}/{path}"
+        real = os.path.realpath(full)
+        if real in files:
+            yield full, files[real]
+            continue
         if not last.endswith(_ENDINGS) or last in {*FILE_NAMES, "Chart.yaml"} or path.startswith(templates):
             continue
-        if os.path.realpath(full) not in patches:
-            yield full, path if name == "." else root.source(path)
+        shown = path if name == "." else root.source(path)
+        if os.path.dirname(real) in own:
+            notes.append(Problem("the kustomization beside it doesn't use this file", Location(shown)))
+        elif real not in kustomizations.patches:
+            yield full, shown
     for chart in sorted(charts):
         place = Location(root.source(_joined(chart, "Chart.yaml")))
         notes.append(
@@ -114,24 +136,6 @@ def _joined(folder: str, name: str) -> str:
 
 def _below(folders: Iterator[str]) -> tuple[str, ...]:
     return tuple(f"{folder}/" for folder in folders)
-
-
-def _patches(root: Root, folder: str, notes: list[Problem]) -> set[str]:
-    """Give the real paths of a kustomization's patches, and of all else that it names which is no resource."""
-    shown = root.source(folder).rstrip("/")
-    message = (
-        "a kustomization's files are taken one by one; its patches can't be judged alone, and are left as they are"
-    )
-    hint = f"sidecert doctor {shown} judges what it builds"
-    notes.append(Problem(message, Location(shown), hint=hint))
-    try:
-        kustomization = open_kustomization(_joined(root.path, folder), shown)
-    except (InputError, UnrenderedError) as error:
-        told = error.problems if isinstance(error, InputError) else (error.problem,)
-        notes.extend(told)
-        return set()
-    resources = {str(name) for key in _RESOURCES for name in kustomization.entries(key)}
-    return {os.path.realpath(kustomization.path(name)) for name in kustomization.names() if name not in resources}
 
 
 def _read(path: str, shown: str) -> Source:

@@ -85,14 +85,26 @@ def test_what_is_wrong_with_several_files_is_told_together(folder):
     ]
 
 
-def test_a_kustomizations_patches_are_left_out_and_its_resources_are_not(folder):
+def test_the_files_of_a_kustomization_are_all_taken_and_those_beside_it_are_not(folder):
     kustomization = "resources: [base.yaml]\npatches:\n- path: patch.yaml\npatchesStrategicMerge: [old.yaml]\n"
-    files(folder, k__kustomization=kustomization, k__base=OBJECT, k__patch=OBJECT, k__old=OBJECT, k__unused=OBJECT)
+    named = OBJECT + "apiVersion: v1\nmetadata: {name: x}\n"
+    files(folder, k__kustomization=kustomization, k__base=named, k__patch=named, k__old=named, k__unused=named)
     sources = open_sources(["k"])
-    assert [one.name for one in sources.texts] == ["k/base.yaml", "k/unused.yaml"]
+    assert [one.name for one in sources.texts] == ["k/base.yaml", "k/kustomization.yaml", "k/old.yaml", "k/patch.yaml"]
+    assert [one.shown for one in sources.built] == ["k"]
+    assert sources.alone == ()
     (note,) = sources.notes
-    assert "its patches can't be judged alone" in note.message
+    assert str(note) == "k/unused.yaml: the kustomization beside it doesn't use this file"
     assert open_sources(["k/kustomization.yaml"]).texts == ()
+
+
+def test_of_a_kustomization_that_cannot_be_built_here_the_patches_are_left_out(folder):
+    kustomization = "resources: [base.yaml]\nhelmCharts: [{name: x}]\npatches:\n- path: patch.yaml\n"
+    files(folder, k__kustomization=kustomization, k__base=OBJECT, k__patch=OBJECT, k__other=OBJECT)
+    sources = open_sources(["k"])
+    assert [one.name for one in sources.texts] == ["k/base.yaml", "k/other.yaml"]
+    assert sources.built == ()
+    assert "its patches can't be judged alone" in sources.notes[0].message
 
 
 def test_a_charts_templates_are_left_out_and_its_values_are_not(folder):

@@ -6,7 +6,7 @@ The order of the steps is kustomize's (api/internal/target): resources, generato
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ class Kustomization(NamedTuple):
 
     Components below the folder ``without`` (a real path) are left out, and with them all that kustomize does to the
     objects after it has applied them: names and namespaces are as the component finds them. ``left_out`` takes these
-    components' names.
+    components' names. ``texts`` are what files (by their real paths) are taken to hold, whatever lies on disk.
     """
 
     folder: str
@@ -57,6 +57,7 @@ class Kustomization(NamedTuple):
     document: Document
     without: str = ""
     left_out: list[str] = []  # noqa: RUF012  # `build` gives each its own
+    texts: Mapping[str, str] = {}
 
     def entries(self, key: str) -> list[Any]:
         """Give a field that holds a list; [] where there is none."""
@@ -92,8 +93,10 @@ def kustomization_file(folder: str) -> str:
     return next((name for name in FILE_NAMES if os.path.isfile(os.path.join(folder, name))), "")
 
 
-def open_kustomization(folder: str, shown: str) -> Kustomization:
+def open_kustomization(folder: str, shown: str, texts: Mapping[str, str] | None = None) -> Kustomization:
     """Read the kustomization file of a folder; ``shown`` is the folder's name as the user knows it.
+
+    ``texts`` are what files are taken to hold, by their real paths.
 
     Raises:
         InputError: the file can't be read.
@@ -102,7 +105,7 @@ def open_kustomization(folder: str, shown: str) -> Kustomization:
     name = kustomization_file(folder)
     source = os.path.normpath(os.path.join(shown, name)).replace(os.sep, "/")
     path = os.path.join(folder, name)
-    text = read_text(path, source)
+    text = _read(path, source, texts or {})
     try:
         documents, readable = load_text(text, source)
     except InputError as error:
@@ -110,7 +113,8 @@ def open_kustomization(folder: str, shown: str) -> Kustomization:
     tree: Any = documents[0] if documents else {}
     if len(documents) > 1 or not isinstance(tree, dict):
         raise InputError(Problem("a kustomization is one map", Location(source)))
-    return Kustomization(os.path.normpath(folder), shown, Document(tree, Text(text, source, readable)))
+    document = Document(tree, Text(text, source, readable))
+    return Kustomization(os.path.normpath(folder), shown, document, texts=texts or {})
 
 
 def build(kustomization: Kustomization) -> list[BuiltDocument]:
@@ -222,12 +226,17 @@ def _resource(kustomization: Kustomization, name: str, said: ValuePath, above: t
         return _built(_folder(kustomization, name, said, above), [], above)
     _check_there(kustomization, name, said)
     source = kustomization.name(name)
-    text = read_text(path, source)
+    text = _read(path, source, kustomization.texts)
     try:
         documents = documents_of(text, source)
     except InputError as error:
         raise _as_template(text, source, path, error) from error
     return [Item(document.tree, document) for document in documents]
+
+
+def _read(path: str, source: str, texts: Mapping[str, str]) -> str:
+    text = texts.get(os.path.realpath(path)) if texts else None
+    return read_text(path, source) if text is None else text
 
 
 def _folder(kustomization: Kustomization, name: str, said: ValuePath, above: tuple[str, ...]) -> Kustomization:
@@ -238,7 +247,7 @@ def _folder(kustomization: Kustomization, name: str, said: ValuePath, above: tup
         raise _unbuildable(kustomization, "it is made of itself", said)
     if not kustomization_file(path):
         raise _unbuildable(kustomization, f"{kustomization.name(name)} holds no kustomization.yaml", said)
-    return open_kustomization(path, kustomization.name(name))._replace(
+    return open_kustomization(path, kustomization.name(name), kustomization.texts)._replace(
         without=kustomization.without, left_out=kustomization.left_out
     )
 
@@ -266,7 +275,9 @@ def _check_there(kustomization: Kustomization, name: str, said: ValuePath) -> No
 
 def _files(kustomization: Kustomization) -> Files:
     def read(name: str) -> bytes:
-        return read_bytes(kustomization.path(name), kustomization.name(name))
+        path = kustomization.path(name)
+        text = kustomization.texts.get(os.path.realpath(path)) if kustomization.texts else None
+        return read_bytes(path, kustomization.name(name)) if text is None else text.encode("utf-8")
 
     return Files(kustomization.document, read, kustomization.name)
 
@@ -284,7 +295,7 @@ def _patch(kustomization: Kustomization, entry: Any, said: ValuePath) -> Patch:
         name = str(entry["path"])
         _check_there(kustomization, name, said[:2])
         source = kustomization.name(name)
-        text = read_text(kustomization.path(name), source)
+        text = _read(kustomization.path(name), source, kustomization.texts)
     else:
         text, source, outer = (
             str(entry.get("patch") or ""),

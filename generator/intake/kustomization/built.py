@@ -62,6 +62,24 @@ class BuiltDocument(Document):
         document, inner = self._origin(path)
         return document.place_inside(inner, line, column)
 
+    def origins(self, path: ValuePath) -> list[tuple[Document, ValuePath]]:
+        """Give every document that says something of what stands at a path, with the path there.
+
+        The first is the one in which to change it, or to add to it; none where no file has it as it is.
+        """
+        value = self.get(*path)
+        found: list[tuple[Document, ValuePath]] = []
+        for layer in self.layers:
+            place = self._follow(layer, path)
+            if place is not None and place[0] == len(path) and _is_like(layer.document.get(*place[1]), value):
+                found.append((layer.document, place[1]))
+        return found if self._grows(value) else found[::-1]
+
+    @staticmethod
+    def _grows(value: object) -> bool:
+        """Whether later layers add to a value, and don't replace it."""
+        return isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
+
     def _origin(self, path: ValuePath) -> tuple[Document, ValuePath]:
         """Give the document that a value is from, and its path there.
 
@@ -70,8 +88,7 @@ class BuiltDocument(Document):
         """
         best = (self.layers[0].document, self.layers[0].path)
         longest = -1
-        value = self.get(*path)
-        grows = isinstance(value, dict) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
+        grows = self._grows(self.get(*path))
         for layer in self.layers:
             found = self._follow(layer, path)
             if found is None:
@@ -114,6 +131,11 @@ def _key_in(there: Any, step: str | int, here: Any) -> str | int | None:
         return step
     equal = next((number for number, item in enumerate(there) if item == here), None)
     return equal if equal is not None else next((n for n, item in enumerate(there) if _alike(item, here)), None)
+
+
+def _is_like(said: Any, value: Any) -> bool:
+    """Whether what a file says is what has become of it; of a map or a list, whether it is one too."""
+    return type(said) is type(value) if isinstance(value, (dict, list)) else bool(said == value)
 
 
 def _alike(one: Any, other: Any) -> bool:

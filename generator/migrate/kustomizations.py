@@ -1,0 +1,116 @@
+"""The kustomizations in a folder: those that can be built, and the files that each is made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from generator.errors import InputError, Location, Problem
+from generator.files import Root
+from generator.intake.kustomization import Kustomization, build, open_kustomization
+from generator.intake.texts import UnrenderedError
+
+# What a kustomization's file names that stands for itself; all else changes other objects, or is no object.
+_RESOURCES = ("resources", "bases", "components")
+
+
+class Built(NamedTuple):
+    """A kustomization that can be built, and that no other one uses.
+
+    ``folder`` is where it lies, ``shown`` its name as the user knows it; ``files`` are the names of the files that it
+    is made of, by their real paths.
+    """
+
+    folder: str
+    shown: str
+    files: dict[str, str]
+
+
+class Kustomizations(NamedTuple):
+    """What kustomizations there are.
+
+    ``built`` can be built. Of the others ``patches`` are the files (real paths) that are no objects, and ``notes`` tell
+    of them.
+    """
+
+    built: tuple[Built, ...]
+    patches: frozenset[str]
+    notes: tuple[Problem, ...]
+
+
+def kustomizations_in(root: Root, folders: Iterable[str]) -> Kustomizations:
+    """Look at the kustomizations in some folders below a root."""
+    opened: list[Kustomization] = []
+    notes: list[Problem] = []
+    for folder in folders:
+        shown = root.source(folder).rstrip("/") or "."
+        try:
+            opened.append(open_kustomization(f"{root.path}/{folder}" if folder else root.path, shown))
+        except (InputError, UnrenderedError) as error:
+            notes += [_note(shown), *_problems(error)]
+    used = {os.path.realpath(one.path(name)) for one in opened for name in one.names()}
+    tops = [one for one in opened if os.path.realpath(one.folder) not in used] or opened
+    built: list[Built] = []
+    patches: set[str] = set()
+    for top in tops:
+        if top.is_component() and len(opened) > 1:
+            continue
+        try:
+            build(top)
+            built.append(Built(top.folder, top.shown, _files(top)))
+        except (InputError, UnrenderedError) as error:
+            notes += [_note(top.shown), *_problems(error)]
+            patches |= {path for one in _within(top, opened) for path in _patches(one)}
+    return Kustomizations(tuple(built), frozenset(patches), tuple(notes))
+
+
+def _note(shown: str) -> Problem:
+    message = (
+        "a kustomization that can't be built here is taken file by file; its patches can't be judged alone, "
+        "and are left as they are"
+    )
+    return Problem(message, Location(shown), hint=f"sidecert doctor {shown} says why")
+
+
+def _problems(error: InputError | UnrenderedError) -> Sequence[Problem]:
+    return error.problems if isinstance(error, InputError) else (error.problem,)
+
+
+def _files(kustomization: Kustomization) -> dict[str, str]:
+    """Give the names, by their real paths, of all files that a kustomization and those that it uses are made of."""
+    found: dict[str, str] = {}
+    pending, seen = [kustomization], set[str]()
+    while pending:
+        one = pending.pop()
+        source = one.document.source
+        real = os.path.realpath(os.path.join(one.folder, os.path.basename(source)))
+        if real in seen:
+            continue
+        seen.add(real)
+        found[real] = source
+        for name in one.names():
+            path = one.path(name)
+            if os.path.isfile(path):
+                found.setdefault(os.path.realpath(path), one.name(name))
+            elif os.path.isdir(path):
+                pending.append(open_kustomization(path, one.name(name)))
+    return found
+
+
+def _within(top: Kustomization, opened: Sequence[Kustomization]) -> list[Kustomization]:
+    """Give a kustomization and those among ``opened`` that it uses."""
+    found, pending = list[Kustomization](), [top]
+    while pending:
+        one = pending.pop()
+        if one not in found:
+            found.append(one)
+            names = {os.path.realpath(one.path(name)) for name in one.names()}
+            pending += [other for other in opened if os.path.realpath(other.folder) in names]
+    return found
+
+
+def _patches(kustomization: Kustomization) -> set[str]:
+    """Give the real paths of a kustomization's patches, and of all else that it names which is no resource."""
+    resources = {str(name) for key in _RESOURCES for name in kustomization.entries(key)}
+    return {os.path.realpath(kustomization.path(name)) for name in kustomization.names() if name not in resources}

@@ -1,0 +1,124 @@
+"""Edits of what a kustomization builds, turned into edits of the files that it is built of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from generator.errors import InputError, Problem, ValuePath, dotted
+from generator.intake.document import Document, Text, value_at
+from generator.intake.kustomization import BuiltDocument
+from generator.monitoring.edits import APPEND, REMOVE, Edit
+
+_Texts = dict[str, Text]
+
+
+class Tracing:
+    """Finds the files of edits. Documents that were read from the same file come to share their text.
+
+    Whoever makes edits tells texts apart by that.
+    """
+
+    __slots__ = ("_names", "_texts")
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Take the names of the files that may be changed."""
+        self._names = frozenset(names)
+        self._texts: _Texts = {}
+
+    def traced(self, edits: Iterable[Edit]) -> tuple[Edit, ...]:
+        """Give the edits of files that come to the same as edits of what was built; other edits stay as they are.
+
+        Raises:
+            InputError: no file, or none that may be changed, holds what an edit changes.
+        """
+        return tuple(one for edit in edits for one in self._traced(edit))
+
+    def _traced(self, edit: Edit) -> list[Edit]:
+        if not is_built(edit.document):
+            return [edit]
+        if not isinstance(edit.document, BuiltDocument):
+            return [edit._replace(document=self._embedded(edit.document))]
+        there = _existing(edit.document.tree, edit.path)
+        rest = edit.path[len(there) :]
+        origins = [] if edit.value is REMOVE and rest else edit.document.origins(there)
+        # Where a file says so already, another one replaces what it says.
+        origins = [(document, path) for document, path in origins if document.get(*path, *rest) != edit.value]
+        if not origins:
+            raise _untraceable(edit.document, edit.path)
+        # What stands in several files has to go from each; what is set, the first decides.
+        kept = origins if edit.value is REMOVE else origins[:1]
+        return [edit._replace(document=self._shared(document), path=(*path, *rest)) for document, path in kept]
+
+    def _embedded(self, document: Document) -> Document:
+        """Find the document that a string of a file holds, or a file of its own, for one that was built."""
+        if document.outer is None:
+            return self._shared(document)
+        outer, path = document.outer
+        if isinstance(outer, BuiltDocument):
+            if path in outer.files:
+                return self._shared(Document(document.tree, outer.files[path], document.index, document.path))
+            origins = outer.origins(path)
+            if not origins:
+                raise _untraceable(outer, path)
+            outer, path = self._shared(origins[0][0]), origins[0][1]
+        else:
+            outer = self._embedded(outer)
+        found = outer.embedded(path)
+        if found is None or found.tree != document.tree:
+            raise _untraceable(outer, path)
+        return found
+
+    def _shared(self, document: Document) -> Document:
+        """Give a document with the text that all documents of its file have."""
+        if document.outer is not None:
+            outer = self._shared(document.outer[0])
+            if outer is document.outer[0]:
+                return document
+            found = outer.embedded(document.outer[1])
+            # A kustomization's patch may be a list, or several documents: then it stays with what it was read from.
+            return document if found is None or found.tree != document.tree else found
+        if document.source not in self._names:
+            hint = "name the folder that holds it too"
+            raise InputError(Problem("this file is outside of what is to be changed", document.locate(), hint=hint))
+        text = self._texts.setdefault(document.source, document.shared)
+        return document if text is document.shared else Document(document.tree, text, document.index, document.path)
+
+
+def is_built(document: Document) -> bool:
+    """Say whether a document, or one that holds it in a string, was built by a kustomization."""
+    return outermost(document) is not None
+
+
+def outermost(document: Document) -> BuiltDocument | None:
+    """Give the built document that holds one in a string, or is it; None where none does."""
+    while document.outer is not None and not isinstance(document, BuiltDocument):
+        document = document.outer[0]
+    return document if isinstance(document, BuiltDocument) else None
+
+
+def files_of(edits: Iterable[Edit]) -> set[str]:
+    """Give the names of the files that edits change."""
+    return {edit.document.source for edit in edits}
+
+
+def _existing(tree: Any, path: ValuePath) -> ValuePath:
+    """Give the longest beginning of a path at which something stands."""
+    for count, part in enumerate(path):
+        is_there = (isinstance(tree, dict) and part in tree) or (
+            isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        )
+        if not is_there or part == APPEND:
+            return path[:count]
+        tree = value_at(tree, (part,))
+        if tree is None:
+            return path[: count + 1] if count + 1 == len(path) else path[:count]
+    return path
+
+
+def _untraceable(document: Document, path: ValuePath) -> InputError:
+    message = "the kustomization makes this of several files, or in another form"
+    return InputError(Problem(message, document.locate(path), dotted(path), hint="change it by hand"))
+
+
+__all__ = ["Tracing", "files_of", "is_built", "outermost"]

@@ -1,0 +1,182 @@
+"""Of a kustomization what it builds is judged, and the files that it is made of are changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from generator.doctor import examine_all
+from generator.doctor.rules.examples import PLAIN, but
+from generator.doctor.rules.spoiling import MEMORY, OUTBOUND
+from generator.intake import read
+from generator.migrate import Migration, Sources, migrate, open_sources
+from generator.migrate.writing import replace_files
+from generator.monitoring import Settings, assemble
+from generator.monitoring.worlds import worlds
+from tests.conftest import write_tree
+from tests.tools import run
+
+ON_DISK = but(PLAIN, (MEMORY, "emptyDir: {}"))
+BASE = "resources: [prometheus.yaml]\n"
+OVERLAY = "resources: [../base]\nnamespace: {name}\n"
+PATCH = """\
+    # the pattern comes from here
+    apiVersion: apps/v1
+    kind: StatefulSet
+    metadata:
+      name: prometheus
+      namespace: monitoring
+    spec:
+      template:
+        metadata:
+          annotations:
+            team: metrics   # ours
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def of(*names: str) -> tuple[Sources, Migration]:
+    sources = open_sources(names)
+    return sources, migrate(sources.texts, Settings(), None, sources.built)
+
+
+def changed(*names: str) -> dict[str, list[str]]:
+    """The lines that a migration takes out of each file, and those that it puts in."""
+    sources, migration = of(*names)
+    found: dict[str, list[str]] = {}
+    for source in sources.texts:
+        old, new = source.text.splitlines(), migration.texts[source.name].splitlines()
+        lines = [f"- {line.strip()}" for line in old if line not in new]
+        lines += [f"+ {line.strip()}" for line in new if line not in old]
+        if lines:
+            found[source.name] = lines
+    return found
+
+
+def left(*names: str) -> list[str]:
+    """The errors and warnings that doctor finds when everything is written."""
+    sources, migration = of(*names)
+    replace_files(sources.texts, migration.texts)
+    assert of(*names)[1].made == ()
+    intake = read(names, str)
+    found = examine_all([assemble(*world, Settings()) for world in worlds(intake.manifests, intake.values)])
+    return [finding.rule.id for finding in found.findings if finding.severity != "info"]
+
+
+def test_what_a_base_says_is_changed_in_the_base_once_for_all_overlays(folder):
+    write_tree(folder, {"k/base/kustomization.yaml": BASE, "k/base/prometheus.yaml": ON_DISK})
+    for name in ("dev", "prod"):
+        write_tree(folder, {f"k/{name}/kustomization.yaml": OVERLAY.format(name=name)})
+    assert changed("k") == {"k/base/prometheus.yaml": ["- emptyDir: {}", "+ emptyDir:", "+ medium: Memory"]}
+    assert left("k") == []
+
+
+def test_what_a_patch_says_is_changed_in_the_patch(folder):
+    patch = PATCH + "            traffic.sidecar.istio.io/includeOutboundIPRanges: '*'\n"
+    kustomization = BASE + "patches:\n- path: patch.yaml\n"
+    write_tree(folder, {"k/kustomization.yaml": kustomization, "k/prometheus.yaml": PLAIN, "k/patch.yaml": patch})
+    outbound = "traffic.sidecar.istio.io/includeOutboundIPRanges"
+    assert changed("k") == {"k/patch.yaml": [f"- {outbound}: '*'", f"+ {outbound}: ''"]}
+    assert left("k") == []
+
+
+@pytest.mark.parametrize("target", ["", "  target: {kind: StatefulSet}\n"])
+def test_what_a_patch_in_the_kustomization_itself_says_is_changed_there(folder, target):
+    patch = dedent(PATCH) + "        traffic.sidecar.istio.io/includeOutboundIPRanges: '*'\n"
+    inline = "".join(f"    {line}\n" for line in patch.splitlines())
+    kustomization = f"{BASE}patches:\n- patch: |\n{inline}{target}"
+    write_tree(folder, {"k/kustomization.yaml": kustomization, "k/prometheus.yaml": PLAIN})
+    assert list(changed("k")) == ["k/kustomization.yaml"]
+    assert left("k") == []
+
+
+def test_what_an_operation_of_a_json_patch_sets_is_changed_in_it(folder):
+    operation = "[{op: replace, path: /spec/template/spec/volumes/1/emptyDir, value: {}}]\n"
+    kustomization = BASE + "patches:\n- path: patch.yaml\n  target: {kind: StatefulSet}\n"
+    write_tree(folder, {"k/kustomization.yaml": kustomization, "k/prometheus.yaml": PLAIN, "k/patch.yaml": operation})
+    assert list(changed("k")) == ["k/patch.yaml"]
+    assert left("k") == []
+
+
+def test_the_file_of_a_generated_config_map_is_changed(folder):
+    configuration = dedent("""\
+        scrape_configs:
+        - job_name: istio-mtls   # the only one
+          scheme: https
+          tls_config:
+            ca_file: /etc/prom-certs/root-cert.pem
+            cert_file: /etc/prom-certs/cert-chain.pem
+            key_file: /etc/prom-certs/key.pem
+          enable_http2: false
+        """)
+    kustomization = BASE + "namespace: monitoring\nconfigMapGenerator:\n- name: prometheus\n  files: [prometheus.yml]\n"
+    files = {"kustomization.yaml": kustomization, "prometheus.yaml": PLAIN, "prometheus.yml": configuration}
+    write_tree(folder / "k", files)
+    found = changed("k")
+    assert list(found) == ["k/prometheus.yml"]
+    assert found["k/prometheus.yml"][-1] == "+ insecure_skip_verify: true"
+    assert left("k") == []
+
+
+def write_incomplete_base(folder: Path) -> None:
+    """A base without what its one overlay adds to it."""
+    base = but(PLAIN, (OUTBOUND, ""))
+    patch = PATCH + "            traffic.sidecar.istio.io/includeOutboundIPRanges: ''\n"
+    files = {"base/kustomization.yaml": BASE, "base/prometheus.yaml": base, "prod/patch.yaml": patch}
+    files["prod/kustomization.yaml"] = "resources: [../base]\npatches:\n- path: patch.yaml\n"
+    write_tree(folder / "k", files)
+
+
+def test_a_sound_build_of_an_incomplete_base_is_left_alone(folder):
+    write_incomplete_base(folder)
+    assert changed("k") == {}
+
+
+def test_a_base_is_not_changed_for_one_overlay_when_it_is_right_for_another(folder):
+    write_incomplete_base(folder)
+    write_tree(folder, {"k/dev/kustomization.yaml": OVERLAY.format(name="dev")})
+    _, migration = of("k")
+    (refused,) = [one for one in migration.refused if one.finding.rule.id == "outbound-intercepted"]
+    assert refused.problem.message == "k/prod is made of this file too, and nothing is wrong with it there"
+    assert "change it in a patch of" in refused.problem.hint
+    assert changed("k") == {}
+    assert migration.has_errors()
+
+
+def test_a_file_outside_of_the_folder_that_was_named_is_not_changed(folder):
+    files = {"base/kustomization.yaml": BASE, "base/prometheus.yaml": but(PLAIN, (OUTBOUND, ""))}
+    files["prod/kustomization.yaml"] = OVERLAY.format(name="prod")
+    write_tree(folder, files)
+    _, migration = of("prod")
+    assert migration.texts == {"prod/kustomization.yaml": files["prod/kustomization.yaml"]}
+    (refused,) = migration.refused
+    assert refused.problem.message == "this file is outside of what is to be changed"
+    assert str(refused.problem.location).startswith("base/prometheus.yaml")
+    assert list(changed("prod", "base")) == ["base/prometheus.yaml"]
+
+
+def test_what_only_the_build_makes_is_left_to_the_user(folder):
+    kustomization = BASE + "images: [{name: quay.io/prometheus/prometheus, newTag: v2.24.0}]\n"
+    write_tree(folder, {"k/kustomization.yaml": kustomization, "k/prometheus.yaml": PLAIN})
+    _, migration = of("k")
+    (refused,) = migration.refused
+    assert refused.finding.rule.id == "prometheus-too-old"
+    assert refused.problem.message == "the kustomization makes this of several files, or in another form"
+
+
+@pytest.mark.programs
+def test_kustomize_still_builds_what_was_changed(folder):
+    patch = PATCH + "            traffic.sidecar.istio.io/includeOutboundIPRanges: '*'\n"
+    kustomization = BASE + "patches:\n- path: patch.yaml\n"
+    write_tree(folder, {"k/kustomization.yaml": kustomization, "k/prometheus.yaml": ON_DISK, "k/patch.yaml": patch})
+    assert left("k") == []
+    built = run("kubectl", "kustomize", "k")
+    assert 'includeOutboundIPRanges: ""' in built
+    assert "medium: Memory" in built
