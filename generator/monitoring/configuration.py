@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text, as_list
+from generator.monitoring.labels import same_namespace
 from generator.monitoring.scrape import Scrape, jobs_in_text
 from generator.monitoring.scraper import Scraper
 from generator.yaml.lenient import load_text
+
+# What a configuration has at its top beside jobs (Prometheus, Configuration).
+_PARTS = frozenset(
+    ("alerting", "global", "otlp", "remote_read", "remote_write", "rule_files", "runtime")
+    + ("scrape_config_files", "scrape_configs", "storage", "tracing")
+)
 
 
 def configuration_file(scraper: Scraper) -> str:
@@ -39,18 +46,48 @@ def mounted_sources(scraper: Scraper) -> Iterator[tuple[str, str]]:
                         yield kind, name
 
 
-def prometheus_configurations(document: Document) -> Iterator[Document]:
-    """The prometheus.yml files that a ConfigMap or a Secret holds."""
-    if document.kind not in {"ConfigMap", "Secret"} or document.group:
-        return
-    for field in ("data", "stringData"):
-        entries = document.get(field)
-        for key in entries if isinstance(entries, dict) else ():
-            inner = document.embedded((field, key)) if not (document.kind == "Secret" and field == "data") else None
-            if inner is None and document.kind == "Secret" and field == "data":
-                inner = _decoded(document, (field, key))
-            if inner is not None and isinstance(inner.tree.get("scrape_configs"), list):
-                yield inner
+def mounting(document: Document, scrapers: Iterable[Scraper]) -> Scraper | None:
+    """Give the first of some scrapers whose pod mounts a ConfigMap or a Secret; None where none does."""
+    for scraper in scrapers:
+        near = same_namespace(document.namespace, scraper.namespace)
+        if near and (document.kind, document.name) in mounted_sources(scraper):
+            return scraper
+    return None
+
+
+def prometheus_configurations(document: Document, known: str = "") -> Iterator[Document]:
+    """The prometheus.yml files that a ConfigMap or a Secret holds; ``known`` is a key that is one, jobs or none."""
+    for field, key in _entries(document):
+        in_base64 = document.kind == "Secret" and field == "data"
+        inner = _decoded(document, (field, key)) if in_base64 else document.embedded((field, key))
+        if inner is None:
+            continue
+        if isinstance(inner.tree.get("scrape_configs"), list) or (key == known and not _PARTS.isdisjoint(inner.tree)):
+            yield inner
+
+
+def lists_of_jobs(document: Document, scraper: Scraper | None) -> Iterator[tuple[ValuePath, list[Scrape]]]:
+    """The lists of nothing but jobs that a ConfigMap or a Secret holds, each with the path of its text.
+
+    Operators and charts put such lists behind what they make themselves; vmagent reads them as files of their own.
+    """
+    for field, key in _entries(document):
+        text = document.get(field, key)
+        if document.kind == "Secret" and field == "data":
+            text = _text_in_base64(text)
+        if isinstance(text, str) and "job_name" in text:
+            jobs = list(jobs_in_text(document, (field, key), text, scraper))
+            if jobs and all("job_name" in job.tree for job in jobs):
+                yield (field, key), jobs
+
+
+def _entries(document: Document) -> Iterator[tuple[str, str]]:
+    """The fields and keys under which a ConfigMap or a Secret holds texts."""
+    if document.kind in {"ConfigMap", "Secret"} and not document.group:
+        for field in ("data", "stringData"):
+            entries = document.get(field)
+            for key in entries if isinstance(entries, dict) else ():
+                yield field, key
 
 
 def _decoded(document: Document, path: ValuePath) -> Document | None:

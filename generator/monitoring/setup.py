@@ -21,7 +21,9 @@ from generator.monitoring.charts import (
 from generator.monitoring.configuration import (
     configuration_file,
     jobs_in_secret,
+    lists_of_jobs,
     mounted_sources,
+    mounting,
     prometheus_configurations,
 )
 from generator.monitoring.directories import covering_mount, is_inside, relative
@@ -102,12 +104,16 @@ class Setup(Objects):
                 found += [one for one in classes if not templated(one.tree)]
             found += scrapes_in_values(scraper.document, scraper, self.settings.chart)
         owned = {_place(document) for scraper in self.scrapers for document in self.configurations(scraper)}
+        owned |= {_place(scrape.document) for scrape in found}
         for document in self.documents:
             if document.kind in MONITORS and document.group == "monitoring.coreos.com":
                 found += endpoints_of(document)
             for inner in prometheus_configurations(document):
                 if _place(inner) not in owned:
                     found += jobs_of(inner, ("scrape_configs",), None)
+            for path, jobs in lists_of_jobs(document, mounting(document, self.scrapers)):
+                if (id(document), path) not in owned:
+                    found += jobs
             if not document.kind and "scrape_configs" in document.tree:
                 found += jobs_of(document, ("scrape_configs",), None)
         return tuple(found)
@@ -234,7 +240,7 @@ class Setup(Objects):
         for kind, name in mounted_sources(scraper):
             for document in self.named(kind, name):
                 if same_namespace(document.namespace, scraper.namespace):
-                    inner = list(prometheus_configurations(document))
+                    inner = list(prometheus_configurations(document, wanted))
                     named = [one for one in inner if one.outer and one.outer[1][-1] == wanted]
                     found += named or inner
         return found

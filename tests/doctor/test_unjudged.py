@@ -52,6 +52,54 @@ def test_a_configuration_wants_its_workload():
     assert found.startswith("a.yaml:11:7: job istio-mtls names certificate files, but the workload")
 
 
+JOBS = CONFIGURATION.replace("prometheus.yml: |\n    scrape_configs:\n", "more.yaml: |\n").replace(
+    "  name: prometheus\n", "  name: more\n"
+)
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_a_list_of_jobs_is_judged_without_the_configuration_that_takes_it_in(kind):
+    text = JOBS.replace("kind: ConfigMap", f"kind: {kind}")
+    text = text if kind == "ConfigMap" else text.replace("\ndata:", "\nstringData:")
+    (found,) = told(text)
+    assert found.startswith("a.yaml:10:7: job istio-mtls names certificate files, but the workload")
+    assert ids(text) == []
+    assert ids(text.replace("insecure_skip_verify: true", "insecure_skip_verify: false")) == ["skip-verify-missing"]
+
+
+def test_a_list_of_jobs_is_that_of_the_workload_that_mounts_it():
+    volume = "      - name: more\n        configMap: {name: more}\n"
+    text = WORKLOAD_AND_CONFIGURATION.replace("      volumes:\n", f"      volumes:\n{volume}")
+    assert told(f"{text}---\n{JOBS}") == []
+    assert ids(f"{text}---\n{JOBS}".replace("/etc/prom-certs/key.pem", "/elsewhere/key.pem")) == ["wrong-directory"] * 2
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        "- name: a",
+        "- job_name: a\n    - name: b",
+        "job_name: a",
+        "- a: {\n      job_name: b",
+        "- job_name",
+        "[]  # job_name",
+    ],
+)
+def test_what_is_no_list_of_jobs_is_none(jobs):
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata:\n  a: |\n    {jobs}\n"
+    assert assemble(documents_of(text, "a.yaml")).scrapes == ()
+
+
+@pytest.mark.parametrize(
+    "part", ["global: {}", "rule_files: [/a.yml]", "scrape_config_files: [/a/*.yml]", "scrape_configs:"]
+)
+def test_a_configuration_without_jobs_is_one(part):
+    text = f"{PLAIN}---\n{CONFIGURATION[: CONFIGURATION.index('    scrape_configs')]}    {part}\n"
+    assert told(text) == []
+    assert len(told(text.replace("prometheus.yml: |", "alerts.yml: |"))) == 1
+    assert len(told(text.replace(part, "groups: []"))) == 1
+
+
 def test_a_monitor_with_files_wants_the_prometheus_that_mounts_them():
     (found,) = told(MONITOR)
     assert found == (

@@ -548,8 +548,9 @@ def test_the_stacks_jobs_may_be_in_a_secret_among_the_manifests() -> None:
     encoded = base64.b64encode(jobs.encode()).decode()
     secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: extra}}\ndata:\n  j.yaml: {encoded}\n"
     values = "prometheus: {prometheusSpec: {additionalScrapeConfigsSecret: {enabled: %s, name: extra, key: j.yaml}}}\n"
-    assert names(f"{values % 'false'}---\n{secret}") == []
+    assert scrape(f"{values % 'false'}---\n{secret}").scraper is None  # somebody else's, then
     found = scrape(f"{values % 'true'}---\n{secret}")
+    assert found.scraper
     assert found.scheme == "https"
     tree = after([found.set("scheme", value="http")])
     assert load(base64.b64decode(tree["data"]["j.yaml"]).decode(), "") == [{"job_name": "mtls", "scheme": "http"}]
