@@ -82,7 +82,7 @@ def _newer(scraper: Scraper) -> tuple[ValuePath, Fix]:
     The operator makes the configuration for a resource's `version`, whatever the image is.
     """
     image, stated = scraper.pod.get(*scraper.container, "image"), scraper.of_resource("version")
-    path = (*(scraper.resource or ()), "version")
+    path = scraper.field("version")
     version = (Edit(scraper.document, path, _like(stated)),) if stated is not None else ()
     fix = Fix(f"update Prometheus to 2.29 or later, such as {_PROMETHEUS}")
     if image_version(image) is not None:
