@@ -362,7 +362,8 @@ def test_whether_the_annotation_says_15020_depends_on_the_mesh():
 
 @pytest.mark.parametrize("port", ["secure-port", "secure-envoy-port"])
 def test_metrics_over_a_secure_port_are_not_collected_in_cleartext_too(port):
-    secure = _SECURE.replace("secure_port", port.replace("-", "_"))
+    asked = ("      scheme: https\n", "      scheme: https\n      metrics_path: /stats/prometheus\n")
+    secure = but(_SECURE.replace("secure_port", port.replace("-", "_")), asked)
     assert [severity for severity, _ in doubles(SETUP + secure + _AGENT)] == ["warning"]
     less = rule_of("drop", f"__meta_kubernetes_pod_annotation_prometheus_istio_io_{port.replace('-', '_')}", ".+")
     assert doubles(SETUP + secure + but(_AGENT, ("      relabel_configs:\n", f"      relabel_configs:\n{less}"))) == []

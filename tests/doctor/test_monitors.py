@@ -308,6 +308,7 @@ spec:
     - {key: istio-prometheus-ignore, operator: DoesNotExist}
   podMetricsEndpoints:
   - port: http-envoy-prom
+    path: /stats/prometheus
 ---
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
@@ -318,6 +319,7 @@ spec:
     - {key: istio-prometheus-ignore, operator: DoesNotExist}
   endpoints:
   - targetPort: http-envoy-prom
+    path: /stats/prometheus
 """
 )
 

@@ -11,7 +11,7 @@ from generator.doctor.rules.examples import CONFIGURATION, PLAIN
 from generator.doctor.rules.jobs import found_at
 from generator.monitoring import Scrape, Setup
 from generator.monitoring.labels import matches_labels
-from generator.monitoring.relabelling import Pod, merged_pod, outcomes
+from generator.monitoring.relabelling import Outcome, Pod, merged_pod, outcomes
 from generator.monitoring.scrape import MONITORS
 
 
@@ -39,7 +39,9 @@ _SAME = {
     frozenset(("15091",)): "Envoy's metrics",
     frozenset(("15092",)): "merged metrics",
 }
-_PORTS = frozenset().union(*_SAME)
+_ENVOY, _AGENT = frozenset(("/stats/prometheus",)), frozenset(("/stats/prometheus", "/metrics"))
+#: What each port serves: for any other path the answer is 404 (`envoy_bootstrap.json`, `pilot-agent/status/server.go`).
+_SERVED: Mapping[str, frozenset[str]] = {"15020": _AGENT, "15090": _ENVOY, "15091": _ENVOY, "15092": _AGENT}
 
 
 @rule(
@@ -118,7 +120,7 @@ class _Tried:
         """What a scrape looks at; None for one that never asks a port of interest of a pod with these annotations."""
         key = id(scrape), id(more)
         if key not in self._selections:
-            asks = any(outcome.port in _PORTS for outcome in outcomes(scrape, merged_pod(more)))
+            asks = any(_is_served(outcome) for outcome in outcomes(scrape, merged_pod(more)))
             self._selections[key] = _selection(scrape) if asks else None
         return self._selections[key]
 
@@ -159,8 +161,13 @@ def _taken(scrape: Scrape, more: Mapping[str, str], namespace: str) -> Iterator[
     other = Pod({**pod.annotations, "prometheus.io/port": "8080"}, namespace=namespace)
     fixed = {one.port for one in outcomes(scrape, other, filters=False)}
     for one in outcomes(scrape, pod, sure=True):
-        if (one.scheme == "https") == (one.port in {"15091", "15092"}):
+        if _is_served(one) and (one.scheme == "https") == (one.port in {"15091", "15092"}):
             yield _Taken(scrape, one.port, one.port in fixed)
+
+
+def _is_served(outcome: Outcome) -> bool:
+    """Whether it asks one of the ports for what that serves."""
+    return outcome.path in _SERVED.get(outcome.port, ())
 
 
 def _common_namespaces(first: _Selection, second: _Selection) -> list[str]:
