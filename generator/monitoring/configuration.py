@@ -13,10 +13,8 @@ from generator.monitoring.scraper import Scraper
 from generator.yaml.lenient import load_text
 
 # What a configuration has at its top beside jobs (Prometheus, Configuration).
-_PARTS = frozenset(
-    ("alerting", "global", "otlp", "remote_read", "remote_write", "rule_files", "runtime")
-    + ("scrape_config_files", "scrape_configs", "storage", "tracing")
-)
+_PARTS = frozenset({"global", "rule_files", "scrape_config_files", "scrape_configs"})
+_PARTS |= {"alerting", "otlp", "remote_read", "remote_write", "runtime", "storage", "tracing"}
 
 
 def configuration_file(scraper: Scraper) -> str:
