@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, WEB, but
 from generator.doctor.rules.merging import BY_ANNOTATION
 from generator.doctor.rules.modes import _POLICY
-from generator.intake.document import documents_of
+from generator.intake.document import as_map, documents_of
 from generator.monitoring.relabelling import Pod, merged_pod, outcomes
 from generator.monitoring.scrape import jobs_of
+from generator.yaml import load
 from tests import relabel
 from tests.doctor.helpers import diagnose, only, repaired
 from tests.doctor.scraping import mine
@@ -416,6 +417,71 @@ def test_forms_for_ipv4_alone_are_told(source, regex, replacement):
     assert found.fix is not None
     both = "".join(f"      {line}\n" for line in found.fix.text.splitlines()[1:])
     assert mine(configured((KEEP, KEEP + both))) == []
+
+
+_PORT_RULE = """\
+      - source_labels: [__address__, __meta_kubernetes_pod_annotation_{annotation}]
+        regex: ([^:]+)(?::\\d+)?;{regex}
+        replacement: {replacement}
+        target_label: __address__
+"""
+_OF_PROXY = rule_of("keep", "__meta_kubernetes_pod_container_name", "istio-proxy")
+_PROXYS = (
+    f"    - job_name: proxies\n      kubernetes_sd_configs:\n      - role: pod\n      relabel_configs:\n{_OF_PROXY}"
+)
+
+
+def port_rule(annotation: str, regex: str = "(\\d+)", replacement: str = "$1:$2") -> str:
+    return _PORT_RULE.format(annotation=annotation, regex=regex, replacement=replacement)
+
+
+def test_a_rule_that_would_set_the_port_that_is_there_may_be_for_ipv4():
+    envoy = _ENVOY + port_rule("prometheus_io_port", replacement="$1:15090")
+    assert "ipv4-only-address" not in mine(SETUP + CONFIGURATION + envoy)
+
+
+def test_a_job_that_keeps_addresses_of_ipv4_is_told():
+    keep = rule_of("keep", "__address__", "([^:]+):(\\d+)")
+    found = only(configured((KEEP, KEEP + keep + port_rule("example_com_port"))), "ipv4-only-address")
+    assert found.found == "job istio-mtls asks 10.1.2.3:9102, and nothing where the pod's address is IPv6"
+    assert found.fix is not None
+    assert found.fix.says.endswith("take out the one that keeps IPv4 addresses alone")
+
+
+def test_a_job_for_proxies_that_takes_the_port_of_merged_metrics_is_told():
+    found = only(SETUP + CONFIGURATION + _PROXYS + port_rule("prometheus_io_port"), "ipv4-only-address")
+    assert found.found == ("job proxies asks 10.1.2.3:15020, and [fd00::123]:15090 where the pod's address is IPv6")
+
+
+@pytest.mark.parametrize(
+    ("rule", "sources", "lines"),
+    [
+        pytest.param(
+            port_rule("verrazzano_io_metricsPort"),
+            "[__meta_kubernetes_pod_annotation_verrazzano_io_metricsPort, __meta_kubernetes_pod_ip]",
+            [r"(\d+);(.*:.*)", "[$2]:$1", r"(\d+);([^:]+)", "$2:$1"],
+            id="a port by another name",
+        ),
+        pytest.param(
+            port_rule("prometheus_io_port", replacement="$1:15020"),
+            "[__meta_kubernetes_pod_annotation_prometheus_io_port, __meta_kubernetes_pod_ip]",
+            [r"(\d+);(.*:.*)", "[$2]:15020", r"(\d+);([^:]+)", "$2:15020"],
+            id="a port that the rule itself names",
+        ),
+        pytest.param(
+            port_rule("example_com_scraped", regex="true", replacement="${1}:15020"),
+            "[__meta_kubernetes_pod_annotation_example_com_scraped, __meta_kubernetes_pod_ip]",
+            ["true;(.*:.*)", "[$1]:15020", "true;([^:]+)", "$1:15020"],
+            id="an annotation that is no port",
+        ),
+    ],
+)
+def test_the_form_for_both_families_asks_the_same_port(rule, sources, lines):
+    fix = only(configured((KEEP, KEEP + rule)), "ipv4-only-address").fix
+    assert fix is not None
+    told = as_map(load(fix.text, "fix"))["relabel_configs"]
+    assert [load(sources, "sources")] * 2 == [one["source_labels"] for one in told]
+    assert lines == [part for one in told for part in (one["regex"], one["replacement"])]
 
 
 def test_an_address_that_keeps_its_brackets_is_right():

@@ -11,7 +11,7 @@ from generator.doctor.rules.jobs import found_at, mtls_of_jobs
 from generator.doctor.rules.merging import BY_ANNOTATION
 from generator.errors import ValuePath
 from generator.monitoring import Scrape, Setup
-from generator.monitoring.relabelling import IPV6, Outcome, Pod, outcomes
+from generator.monitoring.relabelling import IPV6, Outcome, Pod, outcomes, pattern
 from generator.monitoring.scrape import Relabeling
 from generator.monitoring.versions import Version, spelled
 
@@ -26,6 +26,11 @@ _TOLD = {
     "prometheus.istio.io/secure-port": "15092",
     "prometheus.istio.io/secure-envoy-port": "15091",
 }
+_ADDRESSES = ("__address__", "__meta_kubernetes_pod_ip")
+_NUMBER = "(\\d+)"
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
+_CONSTANT = re.compile(r":(\d+)$", re.ASCII)
+_SURELY, _MAYBE, _ANYHOW = {"sure": True}, dict[str, bool](), {"filters": False}
 _IPV4_RULE = """\
       - source_labels: [__address__, __meta_kubernetes_pod_annotation_example_com_port]
         regex: ([^:]+)(?::\\d+)?;(\\d+)
@@ -55,42 +60,80 @@ def ipv4_only_address(setup: Setup) -> Iterator[Found]:
         if scrape.kind == "scrape class" or not rules:
             continue
         pod = _pod_for(rules)
-        old = outcomes(scrape, pod, filters=False)
-        if id(scrape) not in mtls and not any(port in one.replacement for one in rules for port in _ISTIOS_PORTS):
+        if id(scrape) not in mtls and not _is_for_proxies(scrape, pod, rules):
             continue
-        new = outcomes(scrape, pod._replace(ip=IPV6), filters=False)
-        broken = next((pair for pair in zip(old, new, strict=False) if not _alike(*pair)), None)
+        broken = next((pair for pair in _of_both(scrape, pod) if not _alike(*pair)), None)
         if broken is not None:
-            says = f"{scrape} asks {broken[0].address}, and {broken[1].address} where the pod's address is IPv6"
+            old, new = broken
+            asked = new.address if new is not None else "nothing"
+            says = f"{scrape} asks {old.address}, and {asked} where the pod's address is IPv6"
+            do = "use two rules, one for each family"
+            do += ", and take out the one that keeps IPv4 addresses alone" if new is None else ""
             path = rules[0].path[len(scrape.path) :]
-            yield found_at(
-                scrape, path, says, Fix("use two rules, one for each family", yaml=_two_rules(scrape, rules))
-            )
+            yield found_at(scrape, path, says, Fix(do, yaml=_two_rules(scrape, rules, old.port)))
+
+
+def _of_both(scrape: Scrape, pod: Pod) -> list[tuple[Outcome, Outcome | None]]:
+    """What is asked of a pod, and of the same with an IPv6 address: of targets that surely stay, if there are any."""
+    for how in _SURELY, _MAYBE, _ANYHOW:
+        old, new = (outcomes(scrape, one, **how) for one in (pod, pod._replace(ip=IPV6)))
+        if old:
+            return list(zip(old, new, strict=False)) or [(old[0], None)]
+    return []
+
+
+def _is_for_proxies(scrape: Scrape, pod: Pod, rules: list[Relabeling]) -> bool:
+    """Whether it asks a port of Istio's: one that a rule names, or that of merged metrics on pods with a proxy."""
+    if any(port in one.replacement for one in rules for port in _ISTIOS_PORTS):
+        return True
+    asked = outcomes(scrape, pod, sure=True)
+    bare = outcomes(scrape, pod._replace(injected=False), sure=True)
+    return bool(asked) and not bare and all(f":{one.port}" in _ISTIOS_PORTS for one in asked)
 
 
 def _pod_for(rules: list[Relabeling]) -> Pod:
-    """A pod with every annotation that rules take a port from."""
-    sources = {source for rule in rules for source in rule.sources if source.startswith(_ANNOTATION)}
+    """A pod with every annotation that rules look at: a port, or what they ask for."""
     told = {re.sub(r"[^a-z]", "_", key) for key in _TOLD}
-    names = sorted(source.removeprefix(_ANNOTATION) for source in sources)
-    return Pod({**{name: "9102" for name in names if name not in told}, **_TOLD})
+    values: dict[str, str] = {}
+    for one in rules:
+        for source, asked in _conditions(one).items():
+            name = source.removeprefix(_ANNOTATION)
+            if name != source and name not in told:
+                values[name] = asked if _WORD.fullmatch(asked) else "9102"
+    return Pod({**dict(sorted(values.items())), **_TOLD})
 
 
-def _alike(four: Outcome, six: Outcome) -> bool:
+def _conditions(rule: Relabeling) -> dict[str, str]:
+    """What a rule that sets the address looks at beside the address, and the part of its regex for that."""
+    parts = rule.regex.removeprefix("^").removesuffix("$").split(";")
+    if len(parts) != len(rule.sources):
+        parts = [_NUMBER] * len(rule.sources)
+    return {source: part for source, part in zip(rule.sources, parts, strict=True) if source not in _ADDRESSES}
+
+
+def _alike(four: Outcome, six: Outcome | None) -> bool:
     """Whether an outcome with IPv6 is that with IPv4, but for the address of the pod."""
-    return six.is_valid and six.port == four.port
+    return six is not None and six.is_valid and six.port == four.port
 
 
-def _two_rules(scrape: Scrape, rules: list[Relabeling]) -> str:
+def _two_rules(scrape: Scrape, rules: list[Relabeling], port: str) -> str:
+    """The form for both families of the rule that sets the address: as it, it asks a port that it names or reads."""
+    from generator.yaml import block
+
     names = scrape.spelling
-    port = next((one for rule in rules for one in rule.sources if one.endswith("_port")), "")
-    sources = f"[{port}, __meta_kubernetes_pod_ip]" if port else "[__meta_kubernetes_pod_ip]"
-    number = "$1" if port else outcomes(scrape, _pod_for(rules), filters=False)[0].port
+    rule = next((one for one in rules if _conditions(one)), rules[0])
+    conditions, constant = _conditions(rule), _CONSTANT.search(rule.replacement)
+    if conditions and constant is None:
+        conditions = {source: _NUMBER if "(" in part else part for source, part in conditions.items()}
+    prefix = "".join(f"{part};" for part in conditions.values())
+    read = pattern(prefix).groups
+    number = constant[1] if constant else "$1" if read else port
+    group, sources = f"${read + 1}", ", ".join([*conditions, "__meta_kubernetes_pod_ip"])
     lines: list[str] = [f"{names.relabelings}:"]
-    prefix, group = ("(\\d+);", "$2") if port else ("", "$1")
     for regex, address in ((f"{prefix}(.*:.*)", f"'[{group}]:{number}'"), (f"{prefix}([^:]+)", f"{group}:{number}")):
-        lines += [f"- {names.sources}: {sources}", f"  regex: {regex}", f"  replacement: {address}"]
-        lines.append(f"  {names.target}: __address__")
+        plain = regex[0] == "(" or regex[0].isalnum()
+        lines += [f"- {names.sources}: [{sources}]", f"  regex: {regex if plain else block(regex)}"]
+        lines += [f"  replacement: {address}", f"  {names.target}: __address__"]
     return "\n".join(lines)
 
 
