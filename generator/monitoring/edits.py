@@ -74,13 +74,14 @@ def edited_tree(tree: Any, path: ValuePath, value: object) -> Any:
 def snippet(edits: Sequence[Edit]) -> str:
     """Show edits as YAML that says where each value belongs, as one would write it into the document.
 
-    Elements of lists are shown by the keys that tell them apart (``name``, ``job_name``, ``mountPath``).
+    Elements of lists are shown by the keys that tell them apart (``name``, ``job_name``, ``mountPath``). Lists of
+    words, such as arguments, which nothing tells apart, are shown whole as they are to be.
     """
     from generator.yaml import block
 
     lines: list[str] = []
     shown: dict[int, tuple[Document, Any]] = {}
-    for edit in edits:
+    for edit in _whole_lists(edits):
         if edit.value is REMOVE:
             lines.append(f"# remove {_spelled(edit.document.tree, edit.path)}")
             continue
@@ -91,6 +92,37 @@ def snippet(edits: Sequence[Edit]) -> str:
             lines.append(f"# {document if document.outer is None else _inner_name(document)}")
         lines.append(block(_plain(tree), sort_keys=False))
     return "\n".join(lines)
+
+
+def _whole_lists(edits: Sequence[Edit]) -> list[Edit]:
+    """Put all edits of a list's words into one, which sets the list; each counts its places as they are now."""
+    found: list[Edit] = []
+    lists: dict[tuple[int, ValuePath], tuple[int, list[Edit]]] = {}
+    for edit in edits:
+        if not _is_of_words(edit):
+            found.append(edit)
+            continue
+        place, same = lists.setdefault((id(edit.document), edit.path[:-1]), (len(found), []))
+        same.append(edit)
+        if len(same) == 1:
+            found.append(edit)
+    for (_, path), (place, same) in lists.items():
+        document = same[0].document
+        words: dict[str | int, object] = dict(enumerate(document.get(*path)))
+        for edit in same:
+            words[len(words) if edit.path[-1] == APPEND else edit.path[-1]] = edit.value
+        found[place] = Edit(document, path, [word for word in words.values() if word is not REMOVE])
+    return found
+
+
+def _is_of_words(edit: Edit) -> bool:
+    """Whether an edit is of an element of a list that holds words alone; what a Secret holds isn't shown."""
+    outermost = edit.document
+    while outermost.outer is not None:
+        outermost = outermost.outer[0]
+    around = edit.document.get(*edit.path[:-1]) if edit.path and outermost.kind != "Secret" else None
+    listed = around if isinstance(around, list) else []
+    return bool(listed) and not any(isinstance(one, (dict, list)) for one in (*listed, edit.value))
 
 
 def _inner_name(document: Document) -> str:

@@ -93,7 +93,8 @@ def unknown_field(setup: Setup) -> Iterator[Found]:
     for scraper in setup.scrapers:
         for inner, key, name in stray_variables(scraper):
             if name != "INBOUND_CAPTURE_PORTS":  # which does nothing anywhere, and has a rule of its own
-                bad: Severity = "error" if name == "OUTPUT_CERTS" else "warning"
+                needed = name == "OUTPUT_CERTS" and setup.writer(scraper) is None
+                bad: Severity = "error" if needed else "warning"
                 told = "" if key == name else f"{key} is no field here; "
                 says = f"{told}{name} is a variable, and belongs in proxyMetadata"
                 yield Found(inner, (key,), says, _put_in(inner, key, name), bad, str(scraper))

@@ -161,7 +161,9 @@ def is_hindered(setup: Setup, scraper: Scraper) -> bool:
 
     Nor is what follows from a list that can't be read.
     """
-    if any(scraper.maps_for_lists()) or any(name == "OUTPUT_CERTS" for _, _, name in stray_variables(scraper)):
+    if any(scraper.maps_for_lists()):
+        return True
+    if setup.writer(scraper) is None and any(name == "OUTPUT_CERTS" for _, _, name in stray_variables(scraper)):
         return True
     injection = setup.injection(scraper)
     off = not injection.injected and injection.certain and setup.wants_injection(scraper)
