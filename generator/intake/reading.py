@@ -20,6 +20,7 @@ from generator.intake.templates import chart_problem, first_opening, named_by_te
 from generator.intake.texts import UnrenderedError, missing, read_text
 from generator.yaml import load_documents
 from generator.yaml.lenient import load_text
+from generator.yaml.reading import ForeignTagError
 
 STDIN = "<stdin>"
 _ENDINGS = (".yaml", ".yml", ".json")
@@ -211,6 +212,10 @@ class _Reader:
         try:
             parts = _load(text, source)
         except InputError as error:
+            if isinstance(error, ForeignTagError) and not named:
+                message = f"this is another program's: {error.problems[0].message}"
+                self.left_out.append(Problem(message, error.problems[0].location))
+                return
             problem = unrendered(text, source, path, error)
             if problem is None:
                 raise

@@ -38,7 +38,7 @@ def load_text(text: str, source: str) -> tuple[list[Any], str]:
             problem._replace(**{key: restored(getattr(problem, key)) for key in ("message", "path", "found", "hint")})
             for problem in error.problems
         ]
-        raise InputError(told) from error
+        raise type(error)(told) from error
 
 
 def restored(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from _ruamel_yaml import (  # type: ignore[import-not-found]  # a C extension without stubs
@@ -23,6 +24,8 @@ MOST_LEVELS = 100
 MOST_VALUES_BY_ALIAS = 100_000
 
 _Event = Any
+# A tag of YAML's own: `!!int`. Behind a slash is what programs call theirs: `!!python/name:...`.
+_STANDARD_TAG = re.compile(r"tag:yaml\.org,2002:[a-z]+")
 
 
 def load(text: str, source: str) -> object:
@@ -57,6 +60,10 @@ def key_text(key: object) -> str:
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
+class ForeignTagError(InputError):
+    """A text in which nothing is wrong but tags of another program: ``!Ref``, ``!vault``, ``!!python/name:...``."""
+
+
 class _Stop(Exception):  # noqa: N818  # it never leaves this module
     """Reading can't go on after the problem noted last."""
 
@@ -69,6 +76,8 @@ class _Reader:
         self.source = source
         self.any_keys = any_keys
         self.problems: list[Problem] = []
+        #: How many of the problems are tags of other programs.
+        self.foreign = 0
         self.path: list[str | int] = []
         self.count = 0
         #: What each anchor names, and how many values that is; None while it is still being read.
@@ -96,7 +105,7 @@ class _Reader:
                 raise
             self.problems.append(problem)
         if self.problems:
-            raise InputError(self.problems)
+            raise (ForeignTagError if self.foreign == len(self.problems) else InputError)(self.problems)
         return found
 
     def value(self, event: _Event) -> object:
@@ -120,7 +129,7 @@ class _Reader:
         value = tagged(event.tag, event.value)
         if value is not NotImplemented:
             return value
-        self.note(f"`{event.value}` can't be read as {_tag(event)}", event)
+        self.note_tag(f"`{event.value}`" if event.value else "nothing", event)
         return event.value
 
     def sequence(self, start: _Event) -> list[object]:
@@ -175,7 +184,7 @@ class _Reader:
             self.path = []
             self.stop(f"nested more than {MOST_LEVELS} levels deep", start)
         if start.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
-            self.note(f"a map or list can't be read as {_tag(start)}", start)
+            self.note_tag("a map or list", start)
 
     def anchored(self, event: _Event) -> object:
         """Build a value that has an anchor, and remember it."""
@@ -237,6 +246,11 @@ class _Reader:
     def note_twice(self, event: _Event, first: Any) -> None:
         """Note a key that its map has already."""
         self.note(f"this key stands twice, first on line {first.line + 1}", event)
+
+    def note_tag(self, what: str, event: _Event) -> None:
+        """Note a tag that the value behind it can't have."""
+        self.foreign += not _STANDARD_TAG.fullmatch(event.tag)
+        self.note(f"{what} can't be read as {_tag(event)}", event)
 
     def note(self, message: str, event: _Event, found: str = "", expected: str = "", hint: str = "") -> None:
         """Note a problem where ``event`` begins, for the value being read."""

@@ -146,6 +146,34 @@ def test_what_is_neither_is_told_with_the_reason(reads: Reads, name: str, text: 
     assert not found.values + found.unrendered
 
 
+TAGGED = {
+    "mkdocs.yml": "emoji: !!python/name:material.emoji.twemoji\n",
+    "playbook.yaml": "- hosts: all\n  vars:\n    password: !vault |\n      $ANSIBLE_VAULT;1.1\n",
+    "stack.yaml": "Resources:\n  Topic:\n    Arn: !GetAtt [Queue, Arn]\n    Name: !Ref Name\n",
+    "brackets.yaml": "images: [registry:5000/a, !Ref Image]\n",
+}
+
+
+@pytest.mark.parametrize("name", TAGGED)
+def test_a_file_with_tags_of_another_program_is_left_out_of_a_folder(reads: Reads, name: str):
+    found = reads({name: TAGGED[name], "a.yaml": A})
+    assert only(found.left_out).startswith(f"{name}:")
+    assert "this is another program's: " in only(found.left_out)
+    assert names(found) == ["Service a"]
+
+
+@pytest.mark.parametrize("name", TAGGED)
+def test_a_file_with_tags_of_another_program_is_an_error_where_it_is_named(reads: Reads, name: str):
+    with pytest.raises(InputError, match="can't be read as !"):
+        reads({name: TAGGED[name]}, name)
+
+
+@pytest.mark.parametrize("more", ["a: 1\na: 2\n", "b: !!int x\n"])
+def test_tags_of_another_program_excuse_nothing_else(reads: Reads, more: str):
+    with pytest.raises(InputError):
+        reads({"a.yaml": f"c: !Ref x\n{more}"})
+
+
 def test_json_without_a_kind_is_values_if_it_is_named(reads: Reads):
     assert len(reads({"v.json": '{"server": {}}'}, "v.json").values) == 1
 
