@@ -51,38 +51,33 @@ class Tracing:
         return [edit._replace(document=self._shared(document), path=(*path, *rest)) for document, path in kept]
 
     def _embedded(self, document: Document) -> Document:
-        """Find the document that a string of a file holds, or a file of its own, for one that was built."""
+        """Give a document that a string holds, in the file in which that string stands, or which it is as a whole."""
         if document.outer is None:
             return self._shared(document)
         outer, path = document.outer
-        if isinstance(outer, BuiltDocument):
-            if path in outer.files:
-                return self._shared(Document(document.tree, outer.files[path], document.index, document.path))
-            origins = outer.origins(path)
-            if not origins:
-                raise _untraceable(outer, path)
-            outer, path = self._shared(origins[0][0]), origins[0][1]
-        else:
-            outer = self._embedded(outer)
-        found = outer.embedded(path)
-        if found is None or found.tree != document.tree:
+        if not isinstance(outer, BuiltDocument):
+            return _held(document, self._embedded(outer), path)
+        if path in outer.files:
+            return self._shared(Document(document.tree, outer.files[path], document.index, document.path))
+        origins = outer.origins(path)
+        if not origins:
             raise _untraceable(outer, path)
-        return found
+        return _held(document, self._shared(origins[0][0]), origins[0][1])
 
     def _shared(self, document: Document) -> Document:
         """Give a document with the text that all documents of its file have."""
-        if document.outer is not None:
-            outer = self._shared(document.outer[0])
-            if outer is document.outer[0]:
-                return document
-            found = outer.embedded(document.outer[1])
-            # A kustomization's patch may be a list, or several documents: then it stays with what it was read from.
-            return document if found is None or found.tree != document.tree else found
+        if document.outer is not None:  # a patch in a kustomization's own file
+            return _held(document, self._shared(document.outer[0]), document.outer[1])
         if document.source not in self._names:
             hint = "name the folder that holds it too"
             raise InputError(Problem("this file is outside of what is to be changed", document.locate(), hint=hint))
         text = self._texts.setdefault(document.source, document.shared)
         return document if text is document.shared else Document(document.tree, text, document.index, document.path)
+
+
+def _held(document: Document, outer: Document, path: ValuePath) -> Document:
+    """Give the same document as one that a string of another document holds."""
+    return Document(document.tree, document.shared, document.index, document.path, (outer, path))
 
 
 def is_built(document: Document) -> bool:

@@ -16,8 +16,13 @@ from generator.migrate.writing import replace_files
 from generator.monitoring import Settings, assemble
 from generator.monitoring.worlds import worlds
 from tests.conftest import write_tree
+from tests.rendering import ROOT
 from tests.tools import run
 
+CORPUS = ROOT.parent / "shared" / "corpus"
+# Helm's values are no objects, which a kustomization would take.
+VALUES = {"helm-values", "kyma-project__kyma__14fc7c1d-prometheus-istio-values"}
+MANIFESTS = sorted(path for path in CORPUS.glob("*/*.yaml") if VALUES.isdisjoint({path.parent.name, path.stem}))
 ON_DISK = but(PLAIN, (MEMORY, "emptyDir: {}"))
 BASE = "resources: [prometheus.yaml]\n"
 OVERLAY = "resources: [../base]\nnamespace: {name}\n"
@@ -169,6 +174,38 @@ def test_what_only_the_build_makes_is_left_to_the_user(folder):
     (refused,) = migration.refused
     assert refused.finding.rule.id == "prometheus-too-old"
     assert refused.problem.message == "the kustomization makes this of several files, or in another form"
+
+
+def test_jobs_in_a_secret_of_the_base_are_changed_in_the_base(folder):
+    secret = dedent("""\
+        apiVersion: v1
+        kind: Secret
+        metadata: {name: jobs, namespace: monitoring}
+        stringData:
+          jobs.yaml: |
+            - job_name: istio-mtls
+              scheme: https
+              tls_config:
+                ca_file: /etc/prom-certs/root-cert.pem
+                cert_file: /etc/prom-certs/cert-chain.pem
+                key_file: /etc/prom-certs/key.pem
+              enable_http2: false
+        """)
+    write_tree(folder, {"k/base/kustomization.yaml": "resources: [secret.yaml]\n", "k/base/secret.yaml": secret})
+    write_tree(folder, {"k/prod/kustomization.yaml": OVERLAY.format(name="prod")})
+    assert changed("k")["k/base/secret.yaml"][-1] == "+ insecure_skip_verify: true"
+    assert left("k") == []
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason=f"the public manifests are not in {CORPUS}")
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem[:60])
+def test_a_file_of_the_corpus_is_changed_in_a_base_as_it_is_by_itself(folder, path):
+    text = path.read_bytes().decode()
+    write_tree(folder, {"base/kustomization.yaml": "resources: [x.yaml]\n", "base/x.yaml": text})
+    write_tree(folder, {"prod/kustomization.yaml": "resources: [../base]\n"})
+    alone, together = of("base/x.yaml")[1], of(".")[1]
+    assert together.texts["base/x.yaml"] == alone.texts["base/x.yaml"]
+    assert [one.rule.id for one in together.left] == [one.rule.id for one in alone.left]
 
 
 @pytest.mark.programs
