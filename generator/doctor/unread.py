@@ -83,7 +83,7 @@ def _unknown_makers(setup: Setup) -> Iterator[Problem]:
         if id(document) in known or document.kind in _NO_PODS or chart_of(document):
             continue
         place = _annotation(document.tree, ())
-        if place is None or place[:2] == ("metadata", "annotations"):
+        if place is None or (document.kind and place[:2] == ("metadata", "annotations")):
             continue
         what = f"the pods of {document} can't be judged: sidecert doesn't know the kind {document.kind}"
         hint = "give the workload that is made of it: kubectl get deploy,sts -o yaml | sidecert doctor -"

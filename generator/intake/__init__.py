@@ -4,6 +4,7 @@
 - `texts`: a file as text, within bounds
 - `templates`: what has to be rendered first
 - `reading`: files, folders and standard input, sorted into manifests, values and the rest
+- `others`: what a map is that is no Kubernetes object
 - `kustomization/`: builds a kustomization folder
 """
 

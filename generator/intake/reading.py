@@ -16,6 +16,7 @@ from generator.intake.kustomization import (
     kustomization_file,
     open_kustomization,
 )
+from generator.intake.others import told_as
 from generator.intake.templates import chart_problem, first_opening, named_by_template, unrendered
 from generator.intake.texts import UnrenderedError, missing, read_text
 from generator.yaml import load_documents
@@ -26,13 +27,6 @@ STDIN = "<stdin>"
 _ENDINGS = (".yaml", ".yml", ".json")
 # Of a chart: what it is called, not what it sets.
 _CHART_FILES = frozenset({"Chart.yaml", "requirements.yaml", "values.schema.json"})
-# What files that are no Kubernetes objects have at their top, and what they are.
-_OTHER_FILES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("panels", "title"), "a Grafana dashboard"),
-    (("$schema",), "a JSON schema, or a file that names its own"),
-    (("scrape_configs",), "a Prometheus configuration; what is needed is the manifest that holds or mounts it"),
-    (("groups",), "a file of Prometheus rules"),
-)
 
 
 class Intake(NamedTuple):
@@ -252,11 +246,11 @@ class _Reader:
     def _sort_other(self, document: Document, path: str, *, named: bool) -> None:
         if document.path or os.path.basename(path) in _CHART_FILES:
             return
-        what = next((what for keys, what in _OTHER_FILES if all(key in document.tree for key in keys)), "")
+        what, hint = told_as(document.tree)
         if not what and path.endswith(".json") and not named:
             what = "no Kubernetes object"
         if what:
-            self.left_out.append(Problem(f"this is {what}", document.locate()))
+            self.left_out.append(Problem(f"this is {what}", document.locate(), hint=hint))
         elif document.tree:
             self.values.append(document)
 

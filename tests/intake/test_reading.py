@@ -126,6 +126,39 @@ def test_a_map_that_is_no_object_is_a_file_of_values(reads: Reads):
 
 
 @pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("spec: {template: {metadata: {annotations: {a: b}}}}", "a workload"),
+        ("spec: {template: {spec: {containers: [{name: a}]}}}", "a workload"),
+        ("template: {spec: {initContainers: [{name: a}]}}", "a workload"),
+        ("metadata: {annotations: {a: b}}\nspec: {containers: [{name: a}]}", "a workload, or a Pod"),
+        ("metadata: {labels: {a: b}}", "an object"),
+        ("metadata: {name: a}\nspec: {replicas: 1}", "an object"),
+    ],
+)
+def test_a_part_of_an_object_is_no_file_of_values(reads: Reads, text: str, part: str):
+    found = reads({"a.yaml": text})
+    assert not found.manifests + found.values
+    (problem,) = found.left_out
+    assert problem.message == f"this is a part of {part}, without apiVersion and kind"
+    assert problem.hint == "give the whole object, or the folder of the kustomization whose patch this is"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "spec: {replicas: 1}",
+        "spec: {template: {image: x}}",
+        "metadata: {}\nspec: {}",
+        "metadata: {labels: {a: b}}\nimage: x",
+        "template: {spec: x}",
+    ],
+)
+def test_what_values_may_say_too_is_no_part_of_an_object(reads: Reads, text: str):
+    assert len(reads({"a.yaml": text}).values) == 1
+
+
+@pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("a.json", '{"title": "x", "panels": []}', "a.json:1:1: this is a Grafana dashboard"),

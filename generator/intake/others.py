@@ -1,0 +1,52 @@
+"""What a map is that is no Kubernetes object, where that can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from generator.intake.document import as_list, as_map
+
+# What such files have at their top, and what they are.
+_FILES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("panels", "title"), "a Grafana dashboard"),
+    (("$schema",), "a JSON schema, or a file that names its own"),
+    (("scrape_configs",), "a Prometheus configuration; what is needed is the manifest that holds or mounts it"),
+    (("groups",), "a file of Prometheus rules"),
+)
+_OF_OBJECTS = {"apiVersion", "kind", "metadata", "spec", "status"}
+_OF_METADATA = {"annotations", "labels", "name", "namespace"}
+#: What to give instead of a part of an object.
+WHOLE = "give the whole object, or the folder of the kustomization whose patch this is"
+
+
+def told_as(tree: Mapping[str, Any]) -> tuple[str, str]:
+    """Say what a map is that is no object, and what to do about it; two times "" for what may be a chart's values."""
+    for keys, what in _FILES:
+        if all(key in tree for key in keys):
+            return what, ""
+    part = _part(tree)
+    return (f"a part of {part}, without apiVersion and kind", WHOLE) if part else ("", "")
+
+
+def _part(tree: Mapping[str, Any]) -> str:
+    """Say of what a map is a part, as blocks in documentation are, and patches; "" where it may be something else."""
+    if tree.keys() == {"template"} and _is_template(as_map(tree["template"])):
+        return "a workload"
+    metadata, spec = as_map(tree.get("metadata")), as_map(tree.get("spec"))
+    if not tree.keys() <= _OF_OBJECTS or not (metadata or spec):
+        return ""
+    if _is_template(as_map(spec.get("template"))):
+        return "a workload"
+    if _has_containers(spec):
+        return "a workload, or a Pod"
+    return "an object" if (not spec and metadata.keys() & _OF_METADATA) or (metadata and spec) else ""
+
+
+def _is_template(tree: Mapping[str, Any]) -> bool:
+    return bool(as_map(tree.get("metadata")).keys() & _OF_METADATA) or _has_containers(as_map(tree.get("spec")))
+
+
+def _has_containers(spec: Mapping[str, Any]) -> bool:
+    listed = (*as_list(spec.get("containers")), *as_list(spec.get("initContainers")))
+    return any(isinstance(one, Mapping) and "name" in one for one in listed)
