@@ -28,6 +28,7 @@ from generator.monitoring.scraper import OPERATED
 
 _FILE_FIELDS = frozenset({"caFile", "certFile", "keyFile"})
 _OPERATORS = frozenset({"monitoring.coreos.com", "operator.victoriametrics.com"})
+_TYPE = frozenset({"apiVersion", "kind"})
 _NAMED = frozenset(
     ("ConfigMap", "Namespace", "PeerAuthentication", "PrometheusRule", "Secret", "Service", "ServiceAccount", "Sidecar")
 )
@@ -36,8 +37,11 @@ _NAMED = frozenset(
 def _all(setup: Setup) -> Iterator[tuple[Document, Unknown, Severity]]:
     """Every unknown field and wrong type, with how bad it is: Prometheus refuses a configuration as a whole."""
     for document in setup.documents:
-        if document.kind:
-            yield from ((document, found, "warning") for found in unknown_fields(document.tree))
+        if document.kind or document.api_version:
+            for found in unknown_fields(document.tree):
+                # Without its type an object is none, and refused.
+                typed = found.nearest not in _TYPE or len(found.path) > 1
+                yield document, found, "warning" if typed else "error"
     for scraper in setup.scrapers:
         if scraper.flavour == "kube-prometheus-stack" and scraper.resource is not None:
             for base in filter(None, (scraper.resource, scraper.further)):
@@ -70,9 +74,10 @@ def _below(found: Unknown, path: ValuePath) -> Unknown:
     why="""
         The API server drops a field that it doesn't know, or refuses the object (`kubectl apply` does both, by its
         `--validate`), and what the field says is lost. Prometheus refuses a whole configuration for one such field,
-        which is an error. Told is only what resembles a known field, or stands one level too deep or too high: a field
-        that is merely unknown may be newer than our table. Istio drops what it doesn't know of a proxy's configuration,
-        so a variable that stands beside `proxyMetadata`, or as `proxyMetadata.NAME`, isn't set.
+        which is an error, and so are `apiVersion` and `kind` misspelt: nothing without them is an object. Told is only
+        what resembles a known field, or stands one level too deep or too high: a field that is merely unknown may be
+        newer than our table. Istio drops what it doesn't know of a proxy's configuration, so a variable that stands
+        beside `proxyMetadata`, or as `proxyMetadata.NAME`, isn't set.
         """,
     sources=["Kubernetes API reference", "prometheus-operator `pkg/apis/monitoring`", "prometheus `config/config.go`"],
     wrong=but(OPERATOR, ("    enableHttp2: false\n", "    enableHttp2: false\n    metricRelabelling: []\n")),
