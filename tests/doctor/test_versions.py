@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from generator.doctor import RULES
 from generator.doctor.rules.examples import PLAIN, but
 from generator.doctor.rules.spoiling import METADATA, OUTPUT_CERTS
 from tests.doctor.helpers import diagnose, ids, only, repaired
@@ -93,12 +94,20 @@ def test_an_annotation_for_a_native_sidecar_needs_kubernetes_1_29(version, found
 
 @pytest.mark.parametrize(("version", "found"), [((1, 5, 0), True), ((1, 8, 6), True), ((1, 9, 0), False)])
 def test_old_agents_wait_for_envoy_before_they_write(version, found):
-    assert ("first-write-needs-envoy" in ids(PLAIN, istio=version, istio_given=True)) == found
+    told = [one for one in diagnose(PLAIN, istio=version, istio_given=True) if one.rule.id == "first-write-needs-envoy"]
+    assert [one.severity for one in told] == ["info"] * found  # without a Sidecar Envoy sees every service
     sidecar = (
         "apiVersion: networking.istio.io/v1beta1\nkind: Sidecar\nmetadata: {name: prometheus, namespace: monitoring}\n"
         "spec:\n  egress:\n  - hosts: [istio-system/istiod.istio-system.svc.cluster.local]\n"
     )
     assert "first-write-needs-envoy" not in ids(f"{PLAIN}---\n{sidecar}", istio=version, istio_given=True)
+
+
+def test_an_old_agent_writes_nothing_where_a_sidecar_hides_every_host():
+    text = RULES["first-write-needs-envoy"].wrong
+    finding = only(text, "first-write-needs-envoy", istio=(1, 8, 6), istio_given=True)
+    assert finding.severity == "warning"
+    assert finding.found.endswith("and Sidecar monitoring/prometheus leaves it only ~/*, which shows it nothing")
 
 
 def test_the_betas_variable_is_renamed():

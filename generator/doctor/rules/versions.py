@@ -8,12 +8,13 @@ from typing import NamedTuple
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.certificates import written_place
 from generator.doctor.rules.examples import PLAIN, but
+from generator.doctor.rules.mesh import SIDECAR
+from generator.doctor.rules.policies import egress_of, has_envoy_for_certificates
 from generator.doctor.rules.spoiling import METADATA, OUTPUT_CERTS
 from generator.doctor.rules.views import (
     agent_version,
     existing,
     proxy_metadata_in,
-    runs_envoy,
 )
 from generator.errors import ValuePath
 from generator.injection import annotations as names
@@ -55,6 +56,7 @@ _CONFIG = _Need((1, 7), "a pod's own configuration doesn't reach the proxy")
 _HOLD = _Need((1, 7), "nothing waits for the proxy", "warning")
 _GRPC = _Need((1, 11), "there is no template grpc-agent")
 _LABEL = _Need((1, 9), "only the namespace's label asks for injection", "warning")
+_NO_HOST = SIDECAR.replace("istio-system/istiod.istio-system.svc.cluster.local", "~/*").replace("io/v1", "io/v1beta1")
 _OLD_VARIABLE = "OUTPUT_KEY_CERT_TO_DIRECTORY"
 
 
@@ -179,14 +181,15 @@ def kubernetes_too_old(setup: Setup) -> Iterator[Found]:
     since="Istio 1.5 to 1.8",
     why="""
         The agents of Istio 1.5 to 1.8 write a file when Envoy first asks for what is in it. With no service that speaks
-        mutual TLS in Envoy's configuration it never asks, and `root-cert.pem` is missing. A Sidecar resource with one
-        such host (istiod's) makes it ask. Since 1.9 the agent writes all three files when it starts.
+        mutual TLS in Envoy's configuration it never asks, and `root-cert.pem` is missing. That is so where a Sidecar
+        resource shows it no such host, or where the mesh has none; a Sidecar resource with one (istiod's) makes it ask.
+        Since 1.9 the agent writes all three files when it starts.
         """,
     sources=["istio#28099", "istio#28824", "istio#29688"],
-    wrong="# istio 1.8.6\n" + PLAIN,
+    wrong="# istio 1.8.6\n" + PLAIN + _NO_HOST,
 )
 def first_write_needs_envoy(setup: Setup) -> Iterator[Found]:
-    """Look at the version; a Sidecar with hosts of its own in the namespace is taken for the remedy."""
+    """Look at the version, and at what a Sidecar shows Envoy; without one it sees every service of the mesh."""
     sidecars = [one for one in setup.of_kind("Sidecar") if one.get("spec", "egress")]
     for scraper in setup.scrapers:
         writer = setup.writer(scraper)
@@ -194,12 +197,17 @@ def first_write_needs_envoy(setup: Setup) -> Iterator[Found]:
         if not (1, 5) <= version < (1, 9):
             continue
         named = any(one.namespace in {"", scraper.namespace} for one in sidecars)
-        if not runs_envoy(setup, scraper) or named:
+        egress = egress_of(setup, scraper)
+        if not has_envoy_for_certificates(setup, scraper) or (named and egress.state != "dead"):
             continue
         document, path = written_place(scraper)
         found = f"Istio {spelled(version)} writes no file before Envoy asks for it"
+        severity: Severity = "info"
+        if egress.document is not None and egress.state == "dead":
+            found += f", and {egress.document} leaves it only {egress.host}, {egress.why}"
+            severity = "warning"
         fix = Fix("give the pod a Sidecar resource with a host that speaks mutual TLS, or update Istio to 1.9")
-        yield Found(document, path, found, fix, resource=str(scraper))
+        yield Found(document, path, found, fix, severity, str(scraper))
 
 
 @rule(
