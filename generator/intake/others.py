@@ -25,6 +25,9 @@ def told_as(tree: Mapping[str, Any]) -> tuple[str, str]:
     for keys, what in _FILES:
         if all(key in tree for key in keys):
             return what, ""
+    # What a helmfile's releases hold, or name, it lays over each other itself, and fills templates in.
+    if any("chart" in as_map(one) for one in as_list(tree.get("releases"))):
+        return "a helmfile, whose releases are not rendered", "render it first: helmfile template | sidecert doctor -"
     part = _part(tree)
     return (f"a part of {part}, without apiVersion and kind", WHOLE) if part else ("", "")
 

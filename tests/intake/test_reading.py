@@ -372,3 +372,13 @@ def test_a_chart_whose_templates_hold_no_expression_has_to_be_rendered_too(reads
 def test_a_template_of_a_chart_names_the_chart(reads: Reads):
     told = only(reads(CHART, "charts/x/templates/b.yaml").unrendered)
     assert told.endswith("hint: render it first: helm template charts/x | sidecert doctor -")
+
+
+def test_a_helmfile_is_no_values_file(reads: Reads):
+    release = "releases:\n- name: a\n  chart: prometheus-community/prometheus\n  values:\n  - server: {}\n"
+    found = reads({"helmfile.yaml": release, "values.yaml": "releases:\n- a\n"})
+    assert only(found.left_out) == (
+        "helmfile.yaml:1:1: this is a helmfile, whose releases are not rendered\n"
+        "    hint: render it first: helmfile template | sidecert doctor -"
+    )
+    assert [document.source for document in found.values] == ["values.yaml"]
