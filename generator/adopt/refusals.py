@@ -8,6 +8,7 @@ from typing import Any
 from generator.adopt.trees import outermost
 from generator.errors import Problem, ValuePath
 from generator.intake.document import Document, as_list, as_map
+from generator.intake.openshift import is_in_template, rendering
 from generator.monitoring import Scraper, Setup
 from generator.monitoring.labels import matches_labels
 from generator.monitoring.pattern import INJECT
@@ -86,6 +87,10 @@ def _not_patchable(scraper: Scraper, documents: Sequence[Document]) -> Iterator[
         place = scraper.document.locate()
         message = f"{scraper} can't be adopted: it stands in values of a chart, where no patch reaches it"
         yield Problem(message, place, hint="keep it in a manifest of its own")
+        return
+    if is_in_template(outer):
+        hint = f"{rendering(outer)} | sidecert adopt -"
+        yield _problem(scraper, (), "it stands in an OpenShift template, where no patch reaches it", hint)
         return
     static = next((key for key in _STATIC if scraper.pod.annotations.get(key, _READ_FROM_API) != _READ_FROM_API), "")
     if scraper.document.kind == "Pod" and static:

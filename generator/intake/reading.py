@@ -16,6 +16,7 @@ from generator.intake.kustomization import (
     kustomization_file,
     open_kustomization,
 )
+from generator.intake.openshift import is_template, objects_in, unfilled
 from generator.intake.others import told_as
 from generator.intake.templates import chart_problem, first_opening, named_by_template, unrendered
 from generator.intake.texts import UnrenderedError, missing, read_text
@@ -229,6 +230,13 @@ class _Reader:
         """Put a document where it belongs."""
         if not _is_object(document):
             self._sort_other(document, path, named=named)
+        elif is_template(document) and not unused:
+            for made in objects_in(document):
+                problem = unfilled(document, made)
+                if problem is None:
+                    self._sort(made, path, named=named)
+                else:
+                    self.unrendered.append(problem)
         elif unused:
             self.left_out.append(Problem(f"the kustomization beside it doesn't use {document}", document.locate()))
         elif document.group == "kustomize.config.k8s.io":
