@@ -254,6 +254,9 @@ def operated_scraper(
         **_each(("spec", "initContainers"), init),
     }
     origins |= _each(("spec", "containers", 0, "volumeMounts"), mounts)
+    further_mounts = _mounts_laid_over(spec.get("containers"), place("containers"), container)
+    for number, where in enumerate(further_mounts, len(mounts.items)):
+        origins["spec", "containers", 0, "volumeMounts", number] = where
     origins |= {  # where more of them go
         ("spec", "volumes"): place("volumes"),
         ("spec", "containers"): place("containers"),
@@ -340,6 +343,13 @@ def _laid_over(made: list[dict[str, Any]], listed: object, path: ValuePath, reso
             places.append((*path, index))
             names.append(item.get("name"))
     return _Made(items, places)
+
+
+def _mounts_laid_over(listed: object, path: ValuePath, name: str) -> Iterator[ValuePath]:
+    """Give where the mounts stand that a resource's containers add to the one of a name, in the pod's order."""
+    for index, item in _maps(listed):
+        if item.get("name") == name:
+            yield from ((*path, index, "volumeMounts", number) for number, _ in _maps(item.get("volumeMounts")))
 
 
 __all__ = ["OPERATED", "Scraper", "operated_scraper", "operator_labels", "scraper_of"]

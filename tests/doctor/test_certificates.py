@@ -513,6 +513,35 @@ def test_a_volume_that_is_altogether_missing_is_added_once():
     assert ids(repaired(text, only(text, "volume-missing"))) == []
 
 
+LAID_OVER = """\
+  containers:
+  - name: config-reloader
+  - name: prometheus
+    volumeMounts:
+    - VOLUME
+      mountPath: /etc/prom-certs
+"""
+
+
+@pytest.mark.parametrize("own", ["", "  volumeMounts:\n  - name: config\n    mountPath: /config\n"])
+def test_a_mount_in_a_container_of_an_operators_resource_is_told_where_it_stands(own):
+    start, end = OPERATOR.index("  volumeMounts:"), OPERATOR.index("  scrapeClasses:")
+    text = f"{OPERATOR[:start]}{own}{LAID_OVER}{OPERATOR[end:]}".replace("VOLUME", "name: istio-workload-cert")
+    finding = only(text, "volume-missing")
+    assert finding.path == ("spec", "containers", 1, "volumeMounts", 0, "name")
+    assert ids(repaired(text, finding)) == []
+
+
+def test_a_missing_volume_is_added_where_jobs_look_for_the_files():
+    start, end = OPERATOR.index("  volumes:"), OPERATOR.index("  scrapeClasses:")
+    text = f"{OPERATOR[:start]}{LAID_OVER}{OPERATOR[end:]}".replace("VOLUME", "name: shared")
+    text = but(text, (MOUNT_VALUE, MOUNT_VALUE.replace("istio-workload-certs", "shared")))
+    finding = only(text, "volume-missing")
+    assert ids(repaired(text, finding)) == []
+    other = text.replace("mountPath: /etc/prom-certs\n", "mountPath: /etc/other\n")
+    assert [one.fix.edits for one in diagnose(other) if one.rule.id == "volume-missing" and one.fix][0] == ()
+
+
 _BY_ANNOTATION = '{"istio-workload-certs":{"emptyDir":{"medium":"Memory"}}}'
 USER_VOLUME = but(
     PLAIN, (CERTS_VOLUME, ""), (MOUNT, f"{MOUNT}        sidecar.istio.io/userVolume: '{_BY_ANNOTATION}'\n")

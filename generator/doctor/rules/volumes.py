@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ from generator.errors import ValuePath
 from generator.injection import is_ours_volume
 from generator.injection.annotations import USER_VOLUME, USER_VOLUME_MOUNT
 from generator.monitoring import Edit, Scraper, Setup
+from generator.monitoring.directories import same_directory
 from generator.monitoring.versions import spelled
 
 _REMOVED = {"istio-certs", "istio-envoy"}
@@ -52,6 +54,7 @@ class _Mount(NamedTuple):
     place: ValuePath
     name: str
     container: str
+    directory: str = ""
     annotated: bool = False
 
 
@@ -59,7 +62,8 @@ def _mounts(scraper: Scraper) -> Iterator[_Mount]:
     """Every mount of the manifest's containers."""
     for path, container in scraper.pod.containers():
         for mount in scraper.pod.mounts(path):
-            yield _Mount(scraper.pod.where(*mount.path), mount.name, str(container.get("name") or ""))
+            name = str(container.get("name") or "")
+            yield _Mount(scraper.pod.where(*mount.path), mount.name, name, mount.directory)
 
 
 def _may_be_added(scraper: Scraper, name: str) -> bool:
@@ -108,7 +112,7 @@ def volume_missing(setup: Setup) -> Iterator[Found]:
                 near = next(iter(get_close_matches(mount.name, own, n=1, cutoff=0.8)), "")
                 if near or mount.name not in told:  # a volume that is altogether missing is added once
                     told.add(mount.name)
-                    yield _missing(scraper, mount, near)
+                    yield _missing(setup, scraper, mount, near)
 
 
 def _is_by_annotation(scraper: Scraper, name: str) -> bool:
@@ -139,7 +143,15 @@ def _items(scraper: Scraper, key: str) -> list[dict[str, Any]]:
     return [item for item in tree if isinstance(item, dict)] if isinstance(tree, list) else []
 
 
-def _missing(scraper: Scraper, mount: _Mount, near: str) -> Found:
+def _is_for_certificates(setup: Setup, scraper: Scraper, mount: _Mount) -> bool:
+    """Whether its name says so, or jobs look for Istio's files where it is mounted."""
+    if "cert" in mount.name and "istio" in mount.name:
+        return True
+    files = (one.tls.cert for one in setup.scrapes_of(scraper) if one.has_istio_names and one.tls)
+    return bool(mount.directory) and any(same_directory(posixpath.dirname(file), mount.directory) for file in files)
+
+
+def _missing(setup: Setup, scraper: Scraper, mount: _Mount, near: str) -> Found:
     name = mount.name
     hint = f"; did you mean {near}?" if near else ""
     found = f"the container {mount.container} mounts the volume {name}, which the pod doesn't have{hint}"
@@ -150,7 +162,7 @@ def _missing(scraper: Scraper, mount: _Mount, near: str) -> Found:
     if near:
         text = scraper.pod.annotations[USER_VOLUME_MOUNT].replace(f'"{name}"', f'"{near}"')
         return Found(scraper.document, path, found, Fix(f"mount {near}", (annotate(scraper, USER_VOLUME_MOUNT, text),)))
-    if "cert" in name and "istio" in name:
+    if _is_for_certificates(setup, scraper, mount):
         new = scraper.pod.append(("spec", "volumes"), {"name": name, "emptyDir": {"medium": "Memory"}})
         return Found(scraper.document, path, found, Fix("add the volume", (new,)))
     return Found(scraper.document, path, found, Fix("add the volume, or take the mount out"))
