@@ -29,6 +29,7 @@ from generator.injection.pieces import (
     output_certs,
     proxy_container,
     runs_envoy,
+    template_volume,
     variable,
     writing_container,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "proxy_container",
     "proxy_metadata",
     "runs_envoy",
+    "template_volume",
     "user_volume_mounts",
     "user_volumes",
     "variable",

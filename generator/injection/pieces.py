@@ -224,6 +224,11 @@ def common_volumes(socket: str, annotations: Mapping[str, str], mesh: Mesh) -> l
     return volumes
 
 
+def template_volume(name: str) -> Tree | None:
+    """Give a volume as the template has it, by its name, for an agent that a manifest spells out; None for others."""
+    return named(common_volumes("istio-envoy", {}, Mesh()), name)
+
+
 def _resource_item(kind: str) -> Tree:
     reference = {"containerName": PROXY, "divisor": "1m", "resource": f"{kind}s.cpu"}
     return {"path": f"cpu-{kind}", "resourceFieldRef": reference}

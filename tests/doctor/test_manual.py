@@ -339,3 +339,22 @@ def test_the_agent_that_writes_is_asked_for_renewal_and_not_the_injected_proxy_b
 def test_an_agent_of_another_name_is_adopted_already():
     setup = setup_of(AGENT)
     assert pattern_edits(setup, setup.scrapers[0]) == ()
+
+
+@pytest.mark.parametrize("gone", ["istio-token", "istiod-ca-cert"])
+def test_a_volume_that_the_agent_mounts_and_the_pod_lacks_is_that_of_injection(gone):
+    start = MANUAL.index(f"      - name: {gone}\n")
+    text = MANUAL[:start] + MANUAL[MANUAL.index("      - name: ", start + 9) :]
+    finding = only(text, "volume-missing")
+    after = repaired(text, finding)
+    assert ids(after) == []
+    assert "audience: istio-ca" in after
+    assert "name: istio-ca-root-cert" in after
+
+
+@pytest.mark.parametrize("image", ["istio/proxyv2:{{ISTIO_VERSION}}", "istio/proxyv2:latest", "example.com/agent"])
+def test_the_agents_version_is_not_claimed_where_nobody_says_it(image):
+    text = but(with_args("--drainDuration=45s"), (IMAGE, image))
+    assert only(text, "dead-agent-flag").found == "pilot-agent of today doesn't know --drainDuration"
+    told = only(text, "dead-agent-flag", istio=(1, 29, 0), istio_given=True).found
+    assert told == "pilot-agent 1.29.0 doesn't know --drainDuration"

@@ -98,7 +98,8 @@ def dead_agent_flag(setup: Setup) -> Iterator[Found]:
         ]
         edits += _instead(scraper.pod, path, {name: value for _, _, name, value, _ in dead})
         names = ", ".join(f"--{name}" for _, _, name, _, _ in dead)
-        found = f"pilot-agent {spelled(version)} doesn't know {names}"
+        sure = image_version(container.get("image")) is not None or setup.settings.istio_given
+        found = f"pilot-agent {spelled(version) if sure else 'of today'} doesn't know {names}"
         place = scraper.pod.where(*path, dead[0][0], dead[0][1])
         yield Found(scraper.document, place, found, Fix("take them out", tuple(edits)))
 

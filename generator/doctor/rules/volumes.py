@@ -21,7 +21,7 @@ from generator.doctor.rules.views import (
     is_steered,
 )
 from generator.errors import ValuePath
-from generator.injection import is_ours_volume
+from generator.injection import is_ours_volume, is_proxy, template_volume
 from generator.injection.annotations import USER_VOLUME, USER_VOLUME_MOUNT
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.directories import same_directory
@@ -162,10 +162,18 @@ def _missing(setup: Setup, scraper: Scraper, mount: _Mount, near: str) -> Found:
     if near:
         text = scraper.pod.annotations[USER_VOLUME_MOUNT].replace(f'"{name}"', f'"{near}"')
         return Found(scraper.document, path, found, Fix(f"mount {near}", (annotate(scraper, USER_VOLUME_MOUNT, text),)))
+    own = template_volume(name) if _is_of_proxy(scraper, mount) else None
+    if own is not None:
+        new = scraper.pod.append(("spec", "volumes"), own)
+        return Found(scraper.document, path, found, Fix("add the volume as injection does", (new,)))
     if _is_for_certificates(setup, scraper, mount):
         new = scraper.pod.append(("spec", "volumes"), {"name": name, "emptyDir": {"medium": "Memory"}})
         return Found(scraper.document, path, found, Fix("add the volume", (new,)))
     return Found(scraper.document, path, found, Fix("add the volume, or take the mount out"))
+
+
+def _is_of_proxy(scraper: Scraper, mount: _Mount) -> bool:
+    return any(one.get("name") == mount.container and is_proxy(one) for _, one in scraper.pod.containers())
 
 
 def _too_late(scraper: Scraper, mount: _Mount) -> Found:
