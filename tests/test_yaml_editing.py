@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from generator.errors import InputError, ValuePath
 from generator.yaml import document_locations, load_documents
-from generator.yaml.editing import REMOVE, Change, changed, edited
+from generator.yaml.editing import REMOVE, Change, changed, edited, ended_as
 from generator.yaml.editing.plan import same
 
 #: What happens, the text before, path, value, the text after.
@@ -529,6 +529,21 @@ def test_public_manifests_can_be_changed_anywhere(path: Path):
 def test_a_later_change_sees_an_earlier_one():
     changes = [Change(1, ("a",), {"b": [1]}), Change(1, ("a", "b", 1), 2), Change(0, ("x",), REMOVE)]
     assert edited("x: 1\nz: 2\n---\na: # c\n", "", changes) == "z: 2\n---\na: # c\n  b:\n  - 1\n  - 2\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "text", "ended"),
+    [
+        ("a: 1", "a: 2\n", "a: 2"),
+        ("a: 1\r\nb: 1", "a: 2\r\nb: 1\r\n", "a: 2\r\nb: 1"),
+        ("a: 1\n", "a: 2\n", "a: 2\n"),
+        ("a: 1", "a: |\n  b\n", "a: |\n  b\n"),  # the block ends in a line end
+        ("", "a: 2\n", "a: 2\n"),
+        ("a: 1", "a: {\n", "a: {\n"),
+    ],
+)
+def test_a_line_end_that_only_edits_brought_goes_again(old: str, text: str, ended: str):
+    assert ended_as(old, text, "a.yaml") == ended
 
 
 def test_documents_are_counted_without_the_empty_ones():

@@ -146,6 +146,7 @@ class Texts:
                 message = "what a Secret holds in base64 is not changed"
                 hint = "change it where the Secret is made, or write it as stringData"
                 raise InputError(Problem(message, outer.locate(path), dotted(path), hint=hint))
+            text = yaml_editing.ended_as(document.text, text, document.source)
             self._inner[place_of(document)] = text
             text = _edited(outer, *self._text(outer), (*outer.path, *path), text)
             document = outer

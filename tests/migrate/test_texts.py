@@ -113,6 +113,15 @@ def test_values_within_other_manifests_are_changed_there():
     assert "OUTPUT_CERTS: /etc/istio-output-certs" in new
 
 
+@pytest.mark.parametrize("header", ["|-", "|"])
+def test_a_string_within_another_manifest_keeps_its_header(header):
+    chart = "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata:\n  name: mon\nspec:\n"
+    chart += f"  chart: kube-prometheus-stack\n  valuesContent: {header}\n"
+    new = repaired(f"{chart}    prometheus:\n      prometheusSpec:\n        secrets:\n        - istio.default\n")
+    assert new.startswith(chart)
+    assert "OUTPUT_CERTS: /etc/istio-output-certs" in new
+
+
 def test_what_a_secret_holds_in_base64_is_told_and_not_touched():
     config = UNVERIFIED[UNVERIFIED.index("    scrape_configs") :]
     text = b64encode("\n".join(line[4:] for line in config.split("\n")).encode()).decode()

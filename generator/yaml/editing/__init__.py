@@ -89,6 +89,21 @@ def edited(text: str, source: str, changes: Sequence[Change]) -> str:
     return mark + text
 
 
+def ended_as(old: str, text: str, source: str) -> str:
+    """Give a text as an old one ends: without the last line end that edits gave it, if it reads the same without.
+
+    So a string that is a block scalar keeps its header.
+    """
+    shorter = text.removesuffix("\n").removesuffix("\r")
+    if shorter == text or old.endswith(("\n", "\r")) or not old.strip():
+        return text
+    try:
+        values = load_documents(text, source, any_keys=True)
+    except InputError:
+        return text
+    return shorter if _reads_as(shorter, source, values) else text
+
+
 def _edited_leniently(readable: str, source: str, changes: Sequence[Change]) -> str:
     """Change a text that Kubernetes reads and our parser doesn't, in the form that it reads."""
     new = readable
