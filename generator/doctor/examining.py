@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Fix, Severity
+from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Fix, Found, Severity
 from generator.doctor.silence import silenced
 from generator.errors import Problem
 from generator.intake.document import Document
@@ -49,7 +49,7 @@ def examine(setup: Setup, rules: Iterable[str] | None = None) -> Diagnosis:
                 found.found,
                 _fix(found.fix),
                 found.severity or rule.severity,
-                found.resource or _resource(found.document),
+                _resource(found),
             )
             key = (rule.id, id(found.document), found.path, found.found)
             if key in findings:
@@ -90,12 +90,18 @@ def _fix(fix: Fix | None) -> Fix | None:
     return fix
 
 
-def _resource(document: Document) -> str:
-    """Name the object that a document is, or that holds it in a string."""
+def _resource(found: Found) -> str:
+    """Name the object concerned: the one that a rule names, else that of the document, or which holds it in a string.
+
+    Charts' values have no name of their own, and rules call them in several ways: here they have one.
+    """
+    document: Document = found.document
     while document.outer is not None:
         document = document.outer[0]
     chart = "" if document.kind else chart_of(document)
-    return f"values of the chart {chart}" if chart else str(document)
+    if chart and (found.resource in {"", str(document)} or " of the chart " in found.resource):
+        return f"values of the chart {chart}"
+    return found.resource or str(document)
 
 
 _STAGES = list(STAGES)

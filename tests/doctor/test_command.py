@@ -94,6 +94,13 @@ class TestReading:
         assert f"[legacy-secret]\n   {place}" in outcome.out
         assert "in 1 file (1 values file, 1 Prometheus)\n" in outcome.out
 
+    def test_calls_a_charts_values_by_one_name(self, doctor):
+        values = VALUES + "  podAnnotations:\n    proxy.istio.io/config: 'proxyMetadata: {OUTPUT_CERTS: /certs}'\n"
+        values += "  podLabels:\n    sidecar.istio.io/inject: 'true'\n"
+        told = json.loads(doctor("values.yaml", "-o", "json", values=values).out)["findings"]
+        assert {"output-directory-not-mounted", "outbound-intercepted"} < {one["rule"] for one in told}
+        assert {one["resource"] for one in told} == {"values of the chart prometheus"}
+
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
