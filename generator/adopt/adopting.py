@@ -173,8 +173,8 @@ class _Work:
         )
 
     def must_update(self) -> bool:
-        """Whether Prometheus itself is changed for another version first, on which its job depends."""
-        return any(finding.rule.id == "prometheus-too-old" for finding in self.repairs())
+        """Whether a repair comes first on which a job depends: the version, or where the files are mounted."""
+        return any(finding.rule.id in {"prometheus-too-old", "volume-missing"} for finding in self.repairs())
 
     def scrape(self) -> None:
         """Add what is missing to scrape over mTLS, and what the mesh is told."""
@@ -314,4 +314,4 @@ class _Work:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"

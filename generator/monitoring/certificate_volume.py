@@ -11,7 +11,7 @@ from generator.monitoring.edits import REMOVE, Edit
 from generator.monitoring.legacy import copiers, legacy_volumes, listed_secrets, mixed_volumes
 from generator.monitoring.pattern import Pattern
 from generator.monitoring.pod import Mount
-from generator.monitoring.running import Volume
+from generator.monitoring.running import Volume, meant_volume
 from generator.monitoring.scraper import Scraper
 from generator.monitoring.setup import Setup
 
@@ -138,7 +138,7 @@ class CertificateVolume:
 
     def mount_edits(self, name: str, former: list[str]) -> Iterator[Edit]:
         """Have the volume mounted in the scraper's container."""
-        mounted = [mount for mount in self.pod.mounts(self.scraper.container) if mount.name == name]
+        mounted = [mount for mount in self.pod.mounts(self.scraper.container) if self.is_of(mount, name)]
         kept = [mount for mount in mounted if not is_inside(mount.directory, "/etc/prometheus/secrets") or not former]
         files = [mount for mount in kept if mount.sub_path and posixpath.basename(mount.directory) == mount.sub_path]
         if files and files == kept:
@@ -169,6 +169,11 @@ class CertificateVolume:
                 return
         for directory in wanted or [self.free_directory(taken)]:
             yield self.scraper.mount_edit({"name": name, "mountPath": directory, "readOnly": True})
+
+    def is_of(self, mount: Mount, name: str) -> bool:
+        """Whether a mount is one of a volume, or means it and misspells its name, which is another fault."""
+        misspelt = mount.name not in self.volumes and meant_volume(mount.name, self.volumes) == name
+        return mount.name == name or misspelt
 
     def whole_edits(self, files: list[Mount]) -> Iterator[Edit]:
         """Mount the whole volume where its files were mounted one by one, or beside it where something else is."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
+
+
+def meant_volume(name: str, volumes: Iterable[str]) -> str:
+    """Give the volume that a mount means which names none of them: the one spelt most alike; "" where none is."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, sorted(volumes), n=1, cutoff=0.8)), "")
 
 
 class Volume(NamedTuple):

@@ -407,6 +407,30 @@ def test_a_class_of_that_name_without_the_certificates_keeps_its_name():
     assert names == ["istio-mtls", "istio-mtls-2"]
 
 
+def test_a_misspelt_mount_is_spelt_right_and_no_second_one_is_made():
+    pod = """\
+  podMetadata:
+    annotations:
+      proxy.istio.io/config: |
+        proxyMetadata:
+          OUTPUT_CERTS: /etc/istio-output-certs
+      sidecar.istio.io/userVolumeMount: '[{"name": "istio-certs", "mountPath": "/etc/istio-output-certs"}]'
+  volumes:
+  - name: istio-certs
+    emptyDir: {medium: Memory}
+  volumeMounts:
+  - name: istio-cert
+    mountPath: /etc/certificates
+"""
+    found = adopted(OPERATED + pod)
+    spec = found.changed[0][1].tree["spec"]
+    assert spec["volumeMounts"] == [{"name": "istio-certs", "mountPath": "/etc/certificates"}]
+    assert spec["scrapeClasses"][-1]["tlsConfig"]["keyFile"] == "/etc/certificates/key.pem"
+    assert [one.rule.id for one in found.repaired] == ["volume-missing"]
+    written = files(found)
+    assert any("did you mean istio-certs?\n" in text for text in written.values())
+
+
 # ------------------------------------------------------------------------------------------------- environments
 
 

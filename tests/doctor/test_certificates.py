@@ -539,7 +539,15 @@ def test_a_missing_volume_is_added_where_jobs_look_for_the_files():
     finding = only(text, "volume-missing")
     assert ids(repaired(text, finding)) == []
     other = text.replace("mountPath: /etc/prom-certs\n", "mountPath: /etc/other\n")
-    assert [one.fix.edits for one in diagnose(other) if one.rule.id == "volume-missing" and one.fix][0] == ()
+    assert next(one.fix.edits for one in diagnose(other) if one.rule.id == "volume-missing" and one.fix) == ()
+
+
+@pytest.mark.parametrize("wrong", ["istio-workload-cert", "istio-workload-certz"])
+def test_a_misspelt_mount_of_an_operators_resource_is_told_once(wrong):
+    text = but(OPERATOR, ("  volumeMounts:\n  - name: istio-workload-certs", f"  volumeMounts:\n  - name: {wrong}"))
+    [finding] = diagnose(text)
+    assert finding.rule.id == "volume-missing"
+    assert ids(repaired(text, finding)) == []
 
 
 _BY_ANNOTATION = '{"istio-workload-certs":{"emptyDir":{"medium":"Memory"}}}'

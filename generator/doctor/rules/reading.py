@@ -27,7 +27,7 @@ from generator.monitoring.completing import pattern_edits
 from generator.monitoring.directories import is_inside
 from generator.monitoring.legacy import runs_once
 from generator.monitoring.pod import Mount
-from generator.monitoring.running import Volume
+from generator.monitoring.running import Volume, meant_volume
 
 FILE_NAMES = {"ca": "root-cert.pem", "cert": "cert-chain.pem", "key": "key.pem"}
 _OTHER_INJECTORS = ("vault.hashicorp.com/", "spiffe.io/", "csi.cert-manager.io/")
@@ -159,8 +159,10 @@ def nobody_reads_certificates(setup: Setup) -> Iterator[Found]:
             continue
         volumes = setup.volumes(scraper)
         volume = volumes.get(writer.volume)
-        misspelt = scraper.flavour == "workload" and any(
-            mount.name not in volumes and "cert" in mount.name for mount in setup.mounts_after(scraper)
+        unknown = [mount.name for mount in setup.mounts_after(scraper) if mount.name not in volumes]
+        misspelt = any(
+            (scraper.flavour == "workload" and "cert" in name) or meant_volume(name, volumes) == writer.volume
+            for name in unknown
         )
         if volume is None or misspelt or any(scraper.maps_for_lists()):  # which another rule tells
             continue

@@ -6,7 +6,6 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from generator.doctor.rule import Fix, Found, rule
@@ -25,6 +24,7 @@ from generator.injection import is_ours_volume, is_proxy, template_volume
 from generator.injection.annotations import USER_VOLUME, USER_VOLUME_MOUNT
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.directories import same_directory
+from generator.monitoring.running import meant_volume
 from generator.monitoring.versions import spelled
 
 _REMOVED = {"istio-certs", "istio-envoy"}
@@ -108,8 +108,8 @@ def volume_missing(setup: Setup) -> Iterator[Found]:
                 if late and scraper.document.kind in _CHECKED and _is_by_annotation(scraper, mount.name):
                     yield _too_late(scraper, mount)
             elif not _may_be_added(scraper, mount.name) and not _is_lost(setup, mount.name):
-                own = sorted(name for name in known if not is_ours_volume({"name": name}))
-                near = next(iter(get_close_matches(mount.name, own, n=1, cutoff=0.8)), "")
+                own = [name for name in known if not is_ours_volume({"name": name})]
+                near = meant_volume(mount.name, own)
                 if near or mount.name not in told:  # a volume that is altogether missing is added once
                     told.add(mount.name)
                     yield _missing(setup, scraper, mount, near)
