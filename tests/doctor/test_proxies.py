@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from generator.doctor import RULES
+from generator.doctor.rules.examples import but
 from generator.doctor.rules.proxies import metrics_for_localhost_only
 from tests.doctor.helpers import ids, only
 
@@ -29,6 +30,44 @@ def test_a_pod_that_answers_itself_alone_is_named_with_the_job_that_asks():
 )
 def test_one_that_answers_all_or_that_nobody_asks_is_fine(text):
     assert "metrics-for-localhost-only" not in ids(text)
+
+
+SECURE = LOCAL_ONLY.replace(
+    '            METRICS_LOCALHOST_ACCESS_ONLY: "true"\n',
+    '            METRICS_LOCALHOST_ACCESS_ONLY: "true"\n            ENVOY_SECURE_MERGED_METRICS_PORT: "15092"\n',
+)
+ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_istio_io_secure_port"
+JOB = f"""\
+    - job_name: secure
+      scheme: https
+      tls_config:
+        ca_file: /etc/prom-certs/root-cert.pem
+        cert_file: /etc/prom-certs/cert-chain.pem
+        key_file: /etc/prom-certs/key.pem
+        insecure_skip_verify: true
+      kubernetes_sd_configs:
+      - role: pod
+      relabel_configs:
+      - source_labels: [{ANNOTATION}]
+        action: keep
+        regex: .+
+      - source_labels: [__meta_kubernetes_pod_ip, {ANNOTATION}]
+        regex: (.+);(.+)
+        replacement: $1:$2
+        target_label: __address__
+"""
+
+
+def test_a_pod_whose_secure_port_a_job_scrapes_is_to_be_dropped_by_the_other():
+    text = but(SECURE, ("    scrape_configs:\n", f"    scrape_configs:\n{JOB}"))
+    finding = only(text, "metrics-for-localhost-only", istio=(1, 31, 0))
+    assert finding.fix is not None
+    assert finding.fix.says == "have job istio-mtls drop such pods: job secure scrapes their secure metrics port"
+    rules = "      relabel_configs:\n" + "".join(f"      {line}\n" for line in finding.fix.yaml.splitlines()[1:])
+    start, end = text.split("    - job_name: istio-mtls\n")
+    dropping = f"{start}    - job_name: istio-mtls\n" + end.replace("      relabel_configs:\n", rules, 1)
+    assert "metrics-for-localhost-only" not in ids(dropping, istio=(1, 31, 0))
+    assert "take the variable out" in str(only(text, "metrics-for-localhost-only", istio=(1, 30, 0)).fix)
 
 
 def test_older_agents_do_not_know_the_variable():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 
 from generator.doctor.rule import Fix, Found, rule
 from generator.doctor.rules.examples import CONFIGURATION, PLAIN, WEB, but
@@ -10,7 +11,7 @@ from generator.doctor.rules.jobs import found_at
 from generator.doctor.rules.merging import BY_ANNOTATION, BY_NAME
 from generator.errors import ValuePath
 from generator.injection import proxy_config, proxy_metadata
-from generator.injection.annotations import CONFIG
+from generator.injection.annotations import CONFIG, SECURE_PORT
 from generator.monitoring import PodView, Scrape, Setup
 from generator.monitoring.relabelling import merged_pod, outcomes, pattern
 
@@ -23,6 +24,9 @@ def over_http(example: str) -> str:
 
 _LOCAL_ONLY = "METRICS_LOCALHOST_ACCESS_ONLY"
 _LOCAL_ONLY_SINCE = (1, 22)
+_SECURE_SINCE = (1, 31)
+_MERGED_PORT = "ENVOY_SECURE_MERGED_METRICS_PORT"
+_SECURE = (SECURE_PORT, "prometheus.istio.io/secure-envoy-port")
 _AGENTS_PORTS = {"15020", "15090"}
 _IS_INIT = "__meta_kubernetes_pod_container_init"
 _CONTAINER = "__meta_kubernetes_pod_container_name"
@@ -59,26 +63,46 @@ def metrics_for_localhost_only(setup: Setup) -> Iterator[Found]:
     """Look for pods that say so, where a job asks their agents."""
     if setup.settings.istio < _LOCAL_ONLY_SINCE:
         return
-    asking = next((one for one in setup.scrapes if _asks_agents(one)), None)
-    if asking is None:
-        return
     for document, pod in setup.workloads:
-        if _is_local_only(pod):
-            port = next(one.port for one in outcomes(asking, merged_pod()) if one.port in _AGENTS_PORTS)
-            says = f"{_LOCAL_ONLY} closes port {port} to others, and {asking} asks it"
-            fix = Fix("take the variable out, or scrape the secure metrics ports instead (Istio 1.31)")
-            yield Found(document, _config_place(pod), says, fix)
+        metadata = _metadata(pod)
+        if metadata.get(_LOCAL_ONLY) != "true":
+            continue
+        secure = _secure_ports(setup, pod, metadata)
+        found = next(((one, port) for one in setup.scrapes for port in _asked(one, secure, _AGENTS_PORTS)), None)
+        if found is None:
+            continue
+        asking, port = found
+        says = f"{_LOCAL_ONLY} closes port {port} to others, and {asking} asks it"
+        fix = Fix("take the variable out, or scrape the secure metrics ports instead (Istio 1.31)")
+        other = next((one for one in setup.scrapes if any(_asked(one, secure, {*secure.values()}))), None)
+        if other is not None:
+            label = "__meta_kubernetes_pod_annotation_" + re.sub(r"\W", "_", next(iter(secure)))
+            drop = (
+                f"{asking.spelling.relabelings}:\n- {asking.spelling.sources}: [{label}]\n  action: drop\n  regex: .+"
+            )
+            fix = Fix(f"have {asking} drop such pods: {other} scrapes their secure metrics port", yaml=drop)
+        yield Found(document, _config_place(pod), says, fix)
 
 
-def _asks_agents(scrape: Scrape) -> bool:
-    return any(one.port in _AGENTS_PORTS for one in outcomes(scrape, merged_pod()))
+def _asked(scrape: Scrape, annotations: Mapping[str, str], ports: Collection[str]) -> Iterator[str]:
+    """Those of some ports that a job asks on a pod whose metrics are merged."""
+    return (one.port for one in outcomes(scrape, merged_pod(annotations)) if one.port in ports)
 
 
-def _is_local_only(pod: PodView) -> bool:
+def _secure_ports(setup: Setup, pod: PodView, metadata: Mapping[str, str]) -> dict[str, str]:
+    """The annotations by which a pod's secure metrics ports are found; injection adds one of them (since 1.31)."""
+    found = {name: pod.annotations[name] for name in _SECURE if name in pod.annotations}
+    port = metadata.get(_MERGED_PORT, "0")
+    if setup.settings.istio >= _SECURE_SINCE and port != "0":
+        found.setdefault(SECURE_PORT, port)
+    return found
+
+
+def _metadata(pod: PodView) -> dict[str, str]:
     try:
-        return proxy_metadata(proxy_config(pod.annotations)).get(_LOCAL_ONLY) == "true"
+        return proxy_metadata(proxy_config(pod.annotations))
     except ValueError:  # refused-by-the-webhook tells of it
-        return False
+        return {}
 
 
 def _config_place(pod: PodView) -> ValuePath:
