@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from generator.errors import InputError, ValuePath
@@ -67,7 +68,7 @@ class _Work:
         text, tree = self.text(document), self.tree(document)
         change = Change(document.index, (*document.path, *position(tree, path)), REMOVED if value is REMOVE else value)
         try:
-            return edited(text, document.source, [change])
+            return _without_blanks(edited(text, document.source, [change]), document.source)
         except InputError:  # written in a way that can't be edited: it is printed anew
             whole, _ = load_text(text, document.source)
             whole[document.index] = edited_tree(whole[document.index], (*document.path, *path), value)
@@ -84,6 +85,13 @@ class _Work:
         if document.outer is None:
             return self.trees[id(document)]
         return value_at(load_text(self.text(document), document.source)[0][document.index], document.path)
+
+
+def _without_blanks(text: str, source: str) -> str:
+    """Give a text without blanks at the ends of its lines, if it reads the same: in a patch they make it one line."""
+    stripped = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    same = stripped == text or load_text(stripped, source)[0] == load_text(text, source)[0]
+    return stripped if same else text
 
 
 def _again(document: Document, tree: dict[str, object]) -> Document:

@@ -197,9 +197,7 @@ spec:
     assert adopted(block(found.changed[0][1].tree) + "\n").changed == ()
 
 
-def test_values_in_a_string_keep_their_layout():
-    values = "# ours\nprometheus:\n  prometheusSpec:\n    replicas: 2   # two\n"
-    application = """\
+VALUES = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Application
 metadata: {name: mon, namespace: argocd}
@@ -210,12 +208,26 @@ spec:
     targetRevision: 88.1.0
     helm:
       values: |
-""" + "".join(f"        {line}\n" for line in values.splitlines())
-    written = files(adopted(application))
+"""
+
+
+def test_values_in_a_string_keep_their_layout():
+    values = "# ours\nprometheus:\n  prometheusSpec:\n    replicas: 2   # two\n"
+    written = files(adopted(VALUES + "".join(f"        {line}\n" for line in values.splitlines())))
     *_, operation = tree_of(written["application-argocd-mon.patch.yaml"])
     assert operation["path"] == "/spec/source/helm/values"
     assert operation["value"].startswith(values)
     assert "istio-workload-certs" in operation["value"]
+
+
+@pytest.mark.parametrize("text", ["a  # b", '"a  "', "|\n          a  \n          b"])
+def test_blanks_at_the_ends_of_lines_make_no_single_line_of_values_in_a_string(text):
+    spec = f"        prometheus:  \n          prometheusSpec:\n            retention: 1d \n        note: {text}\n"
+    written = files(adopted(VALUES + spec))["application-argocd-mon.patch.yaml"]
+    *_, operation = tree_of(written)
+    assert tree_of(operation["value"])["note"] == tree_of(f"note: {text}\n")["note"]
+    is_seen = "a  \n" not in text  # a text of the user's that ends a line in blanks keeps them
+    assert ("  value: |\n" in written) is is_seen
 
 
 APPLICATION = """\
