@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
+from generator.injection import is_proxy
 from generator.intake.document import Document, as_list
 from generator.monitoring.edits import Edit
 from generator.monitoring.pod import PodView, is_workload, workload_pod
@@ -178,7 +179,7 @@ def _first_collector(pod: PodView) -> ValuePath | None:
 
     Applications have certificates written too, for themselves, and what is wrong for a scraper is right for them.
     """
-    others = [(path, item) for path, item in pod.items("spec", "containers") if item.get("name") != "istio-proxy"]
+    others = [(path, item) for path, item in pod.items("spec", "containers") if not is_proxy(item)]
     if not any(_COLLECTS.search(f"{item.get('name')} {image_name(item.get('image'))}".lower()) for _, item in others):
         return None
     readers = [path for path, _ in others if any("cert" in mount.name for mount in pod.mounts(path))]

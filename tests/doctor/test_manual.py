@@ -341,6 +341,13 @@ def test_an_agent_of_another_name_is_adopted_already():
     assert pattern_edits(setup, setup.scrapers[0]) == ()
 
 
+def test_an_agent_of_another_name_is_not_what_collects():
+    text = but(AGENT, ("quay.io/prometheus/prometheus:v3.14.0", "grafana/alloy:v1.5.0"), ("--config.file=", "--own="))
+    text = text.replace("      - name: prometheus\n        image", "      - name: alloy\n        image")
+    (scraper,) = setup_of(text).scrapers
+    assert (scraper.product, scraper.pod.get(*scraper.container, "name")) == ("", "alloy")
+
+
 @pytest.mark.parametrize("gone", ["istio-token", "istiod-ca-cert"])
 def test_a_volume_that_the_agent_mounts_and_the_pod_lacks_is_that_of_injection(gone):
     start = MANUAL.index(f"      - name: {gone}\n")
