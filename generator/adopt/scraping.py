@@ -21,7 +21,6 @@ from generator.yaml.lenient import load_text
 
 _JOBS = "scrape_configs"
 _INLINE = "inlineScrapeConfig"
-_CERTIFICATE = "/cert-chain.pem"
 _SELECTORS = ("serviceMonitorSelector", "podMonitorSelector", "probeSelector", "scrapeConfigSelector")
 
 
@@ -89,8 +88,6 @@ def _inline(scraper: Scraper, job: Part) -> Scraping:
     if not isinstance(listed, list):
         return apart
     jobs = [as_map(one) for one in listed]
-    if any(str(as_map(one.get("tls_config")).get("cert_file", "")).endswith(_CERTIFICATE) for one in jobs):
-        return Scraping()
     job = renamed(job, "job_name", free_name(str(job.tree["job_name"]), _names(jobs)))
     new = with_element(text, scraper.document.source, (len(listed),), job) if listed else printed(job)
     return Scraping((Edit(scraper.document, path, new),)) if new is not None else apart

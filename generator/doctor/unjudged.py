@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from generator.doctor.unread import has_unreadable_configuration, unread
 from generator.errors import Problem
-from generator.monitoring import Setup
+from generator.monitoring import Setup, victoria
 from generator.monitoring.configuration import configuration_file
 from generator.monitoring.legacy import legacy_volumes
+from generator.monitoring.relabelling import condition_of
 from generator.monitoring.scrape import MONITORS
 
 
@@ -16,9 +17,10 @@ def unjudged(setup: Setup) -> Iterator[Problem]:
     """Tell what rules had to leave open."""
     yield from unread(setup)
     yield from _jobs_without_workload(setup)
-    if not any(scraper.resource is not None for scraper in setup.scrapers):
-        yield from _monitors_without_prometheus(setup)
+    yield from _monitors_without_prometheus(setup)
     yield from _missing_configurations(setup)
+    yield from _unreadable_jobs(setup)
+    yield from _conditions(setup)
     yield from _without_certificate(setup)
 
 
@@ -35,23 +37,28 @@ def _jobs_without_workload(setup: Setup) -> Iterator[Problem]:
 def _monitors_without_prometheus(setup: Setup) -> Iterator[Problem]:
     """Monitors whose certificates hang on a Prometheus that isn't here: on its scrape class, or on its mounts."""
     told: set[tuple[int, object]] = set()
+    products = {scraper.product for scraper in setup.scrapers if scraper.resource is not None}
     for scrape in setup.scrapes:
         monitor = (id(scrape.document), scrape.spec)
         if scrape.scraper is not None or scrape.kind not in MONITORS or monitor in told:
             continue
+        agent = scrape.kind in victoria.SELECTORS
+        if ("vmagent" in products) if agent else products:
+            continue
+        kind = "VMAgent" if agent else "Prometheus"
         if scrape.scrape_class:
             told.add(monitor)
             yield Problem(
                 f"{scrape} names the scrape class {scrape.scrape_class}, and what defines it is not here",
                 scrape.document.locate((*scrape.spec, scrape.spelling.scrape_class)),
-                hint="give the Prometheus resource too",
+                hint=f"give the {kind} resource too",
             )
         elif scrape.has_istio_names:
             told.add(monitor)
             yield Problem(
-                f"{scrape} names certificate files, and the Prometheus that takes it up is not here",
+                f"{scrape} names certificate files, and the {kind} that takes it up is not here",
                 scrape.document.locate(scrape.where(scrape.spelling.tls)),
-                hint="give the Prometheus resource too, or the values of its chart",
+                hint=f"give the {kind} resource too" + ", or the values of its chart" * (not agent),
             )
 
 
@@ -74,6 +81,30 @@ def _missing_configurations(setup: Setup) -> Iterator[Problem]:
             )
 
 
+def _unreadable_jobs(setup: Setup) -> Iterator[Problem]:
+    """VMAgents with jobs in a text that is no list."""
+    read = {id(scrape.document.outer[0]) for scrape in setup.scrapes if scrape.document.outer is not None}
+    for scraper in setup.scrapers:
+        text = scraper.of_resource(_INLINE)
+        if isinstance(text, str) and text.strip() not in {"", "[]"} and id(scraper.document) not in read:
+            yield Problem(
+                f"the jobs in {_INLINE} of {scraper} can't be read",
+                scraper.document.locate(scraper.field(_INLINE)),
+                hint="it holds a list of jobs, as in scrape_configs of a prometheus.yml",
+            )
+
+
+def _conditions(setup: Setup) -> Iterator[Problem]:
+    """Scrapes with certificates whose targets hang on what only vmagent works out."""
+    for scrape in setup.scrapes:
+        if scrape.has_istio_names and (rule := condition_of(scrape)) is not None:
+            yield Problem(
+                f"which ports {scrape} asks can't be judged: its relabelling has a condition of vmagent's",
+                scrape.document.locate((*rule, "if")),
+                hint="make sure that it asks none of 15020 and 15090, which are cleartext",
+            )
+
+
 def _without_certificate(setup: Setup) -> Iterator[Problem]:
     """Scrapers that have nothing to do with certificates, nor with merged metrics: that may be all they need."""
     for scraper in setup.scrapers:
@@ -88,4 +119,5 @@ def _without_certificate(setup: Setup) -> Iterator[Problem]:
             )
 
 
+_INLINE = "inlineScrapeConfig"
 _MERGED = "/stats/prometheus"

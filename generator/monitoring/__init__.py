@@ -9,6 +9,7 @@ configuration  the ConfigMaps and Secrets that hold its configuration
 charts         the values of kube-prometheus-stack and of the prometheus chart (`chart_values`: where they stand,
 `chart_releases`: what a release of them is, `chart_jobs`, `charts_stack`, `charts_prometheus`)
 scrape         one scrape job, monitor endpoint or scrape class, in one form
+victoria       monitors of VictoriaMetrics' operator, as those of the Prometheus Operator
 objects        Kubernetes objects by kind, name and namespace
 owners         which objects are made by others among them
 mesh_config    what the mesh's own configuration says

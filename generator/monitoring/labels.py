@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from generator.intake.document import Document
+from generator.monitoring import victoria
 from generator.monitoring.scraper import Scraper
 
 
@@ -55,11 +56,11 @@ _SELECTORS = {
 
 def selects(scraper: Scraper, monitor: Document) -> bool:
     """Say whether a scraper takes up a monitor, as far as namespaces are known."""
+    if scraper.resource is not None and scraper.product == "vmagent":
+        return _agent_selects(scraper, monitor)
     key = _SELECTORS.get(monitor.kind)
     if scraper.resource is None or key is None:
         return False
-    if scraper.of_resource("selectAllByDefault") is True:
-        return True
     selector = scraper.of_resource(key)
     if scraper.flavour == "kube-prometheus-stack" and not selector:
         return True
@@ -67,4 +68,17 @@ def selects(scraper: Scraper, monitor: Document) -> bool:
     if not matches_labels(selector, labels if isinstance(labels, dict) else {}):
         return False
     namespaces = scraper.of_resource(key.replace("Selector", "NamespaceSelector"))
+    return isinstance(namespaces, dict) or same_namespace(scraper.namespace, monitor.namespace)
+
+
+def _agent_selects(scraper: Scraper, monitor: Document) -> bool:
+    """Say whether a VMAgent takes up an object, or what its operator makes of one of the Prometheus Operator's."""
+    key = victoria.SELECTORS.get(victoria.CONVERTED.get(monitor.kind, monitor.kind))
+    if key is None:
+        return False
+    selector, namespaces = (scraper.of_resource(one) for one in (key, key.replace("Selector", "NamespaceSelector")))
+    if selector is None and namespaces is None:
+        return scraper.of_resource("selectAllByDefault") is True
+    if selector is not None and not matches_labels(selector, labels_in(monitor.get("metadata", "labels"))):
+        return False
     return isinstance(namespaces, dict) or same_namespace(scraper.namespace, monitor.namespace)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from generator.monitoring import victoria
 from generator.monitoring.scrape import MONITORS, Scrape, Tls
 from generator.monitoring.scraper import Scraper
 from generator.monitoring.setup import Setup
@@ -118,5 +119,8 @@ def _mtls_scrapes(setup: Setup) -> Iterator[MtlsScrape]:
             if by is not None and not scrape.scrape_class and _is_for_another(setup, scrape, scraper):
                 continue
             tls = merged(own, by.tls if by else None)
+            if scrape.kind in victoria.SELECTORS and by is not None and by.tls is not None:
+                # What its operator takes of a class beside a tlsConfig isn't known for sure.
+                tls = tls._replace(skip_verify=tls.skip_verify or by.tls.skip_verify)
             if presents_istio(setup, tls, scraper):
                 yield MtlsScrape(scrape, tls, by, named=bool(scrape.scrape_class), scraper=scraper)

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from warnings import catch_warnings, simplefilter
 
-from generator.monitoring.scrape import Scrape
+from generator.errors import ValuePath
+from generator.monitoring.scrape import OF_PODS, OF_SERVICES, Scrape, asks_endpoints
 
 _META = "__meta_kubernetes_"
 #: What a pod's owner chooses freely: a rule that keeps one value of it is met by some pod.
@@ -134,24 +135,35 @@ def _add(labels: dict[str, str], what: str, key: str, value: str) -> None:
 
 def _roles(scrape: Scrape) -> set[str]:
     """By which roles Kubernetes discovery finds pods for a job."""
-    if scrape.kind == "PodMonitor":
+    if condition_of(scrape) is not None:
+        return set()
+    if scrape.kind in OF_PODS:
         return {"pod"}
-    if scrape.kind == "ServiceMonitor":
-        return {"endpoints"}
+    if scrape.kind in OF_SERVICES:
+        return {"endpoints"} if asks_endpoints(scrape) else set()
     listed = scrape.tree.get("kubernetes_sd_configs") or scrape.tree.get("kubernetesSDConfigs")
     items = listed if isinstance(listed, list) else []
     found = {str(item.get("role", "")).lower() for item in items if isinstance(item, Mapping)}
     return found & {"pod", "endpoints", "endpointslice"}
 
 
+def condition_of(scrape: Scrape) -> ValuePath | None:
+    """Where a rule stands that vmagent applies under a condition on all labels (``if``), which isn't read."""
+    rules = scrape.tree.get(scrape.spelling.relabelings)
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(rule, Mapping) and "if" in rule:
+            return scrape.where(scrape.spelling.relabelings, index)
+    return None
+
+
 def _is_component(scrape: Scrape) -> bool:
     """Whether it is the monitor of a chart's component, whose port the chart names."""
-    return scrape.kind == "ServiceMonitor" and scrape.path == scrape.spec
+    return scrape.kind in OF_SERVICES and scrape.path == scrape.spec
 
 
 def _wanted_port(scrape: Scrape) -> tuple[str, str]:
     """The port that a monitor's endpoint asks for: its name and its number."""
-    name = scrape.tree.get("port") if scrape.kind in {"PodMonitor", "ServiceMonitor"} else None
+    name = scrape.tree.get("port") if scrape.kind in OF_PODS | OF_SERVICES else None
     number = scrape.tree.get("portNumber") or scrape.tree.get("targetPort") if name is None else None
     if isinstance(number, str) and not number.isdigit():
         name, number = number, None

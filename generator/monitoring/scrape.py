@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text
+from generator.monitoring import victoria
 from generator.monitoring.edits import REMOVE, Edit
 from generator.yaml.lenient import load_text
 
@@ -49,13 +50,23 @@ _CAMEL = Spelling(
     "targetLabel",
     "scrapeClass",
 )
+_VICTORIA = _CAMEL._replace(http2="", relabelings="relabelConfigs")  # vmagent speaks no HTTP/2
 #: By kind: how its fields are spelled, and the key of the list of endpoints ("" where it is one itself).
 MONITORS: Mapping[str, tuple[Spelling, str]] = {
     "ServiceMonitor": (_CAMEL, "endpoints"),
     "PodMonitor": (_CAMEL, "podMetricsEndpoints"),
     "Probe": (_CAMEL._replace(scheme=("prober", "scheme")), ""),
     "ScrapeConfig": (_CAMEL._replace(http2="enableHTTP2", path="metricsPath"), ""),
+    "VMServiceScrape": (_VICTORIA, "endpoints"),
+    "VMPodScrape": (_VICTORIA, "podMetricsEndpoints"),
+    "VMStaticScrape": (_VICTORIA, "targetEndpoints"),
+    "VMNodeScrape": (_VICTORIA, ""),
+    "VMProbe": (_VICTORIA._replace(scheme=("vmProberSpec", "scheme")), ""),
+    "VMScrapeConfig": (_VICTORIA, ""),
 }
+#: Monitors that find pods by themselves, and those that find them behind Services.
+OF_PODS = frozenset({"PodMonitor", "VMPodScrape"})
+OF_SERVICES = frozenset({"ServiceMonitor", "VMServiceScrape"})
 
 
 class Tls(NamedTuple):
@@ -111,6 +122,8 @@ class Scrape:
         self.scraper = scraper
         tree = document.get(*path)
         self.tree: dict[str, Any] = tree if isinstance(tree, dict) else {}
+        if kind in victoria.SELECTORS:
+            self.tree = victoria.plain(self.tree)
 
     def __str__(self) -> str:
         """``job istio-mtls``, ``ServiceMonitor monitoring/web``."""
@@ -244,6 +257,17 @@ def jobs_in_text(outer: Document, place: ValuePath, text: str, scraper: Scraper 
         if isinstance(job, dict):
             document = Document(job, shared, 0, (index,), (outer, place))
             yield Scrape("job", str(job.get("job_name") or f"number {index + 1}"), document, (), scraper=scraper)
+
+
+def is_monitor(document: Document) -> bool:
+    """Whether an object is a monitor, of one operator or the other."""
+    group = victoria.GROUP if document.kind in victoria.SELECTORS else "monitoring.coreos.com"
+    return document.kind in MONITORS and document.group == group
+
+
+def asks_endpoints(scrape: Scrape) -> bool:
+    """Whether a monitor of Services asks what is behind them: VictoriaMetrics' may ask the Services themselves."""
+    return bool(scrape.document.get(*scrape.spec, "discoveryRole") != "service")
 
 
 def endpoints_of(document: Document, base: ValuePath = (), kind: str = "") -> Iterator[Scrape]:

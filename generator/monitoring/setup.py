@@ -32,7 +32,7 @@ from generator.monitoring.mesh_config import merges_metrics
 from generator.monitoring.objects import Objects
 from generator.monitoring.pod import Mount, PodView
 from generator.monitoring.running import Volume, Writer
-from generator.monitoring.scrape import MONITORS, Scrape, classes_of, endpoints_of, jobs_of
+from generator.monitoring.scrape import Scrape, classes_of, endpoints_of, is_monitor, jobs_in_text, jobs_of
 from generator.monitoring.scraper import Scraper, scraper_of
 from generator.monitoring.versions import Version
 
@@ -106,7 +106,7 @@ class Setup(Objects):
         owned = {_place(document) for scraper in self.scrapers for document in self.configurations(scraper)}
         owned |= {_place(scrape.document) for scrape in found}
         for document in self.documents:
-            if document.kind in MONITORS and document.group == "monitoring.coreos.com":
+            if is_monitor(document):
                 found += endpoints_of(document)
             for inner in prometheus_configurations(document):
                 if _place(inner) not in owned:
@@ -246,7 +246,10 @@ class Setup(Objects):
         return found
 
     def _additional(self, scraper: Scraper) -> Iterator[Scrape]:
-        """The jobs of ``additionalScrapeConfigs``, where the Secret is among the documents."""
+        """The jobs of ``additionalScrapeConfigs``, where the Secret is among the documents, and those of a VMAgent."""
+        inline = scraper.of_resource("inlineScrapeConfig")
+        if isinstance(inline, str) and scraper.product == "vmagent":
+            yield from jobs_in_text(scraper.document, scraper.field("inlineScrapeConfig"), inline, scraper)
         reference = scraper.of_resource("additionalScrapeConfigs")
         if scraper.flavour == "kube-prometheus-stack":
             reference = scraper.of_resource("additionalScrapeConfigsSecret")

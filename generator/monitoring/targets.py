@@ -9,7 +9,7 @@ from generator.errors import ValuePath
 from generator.intake.document import Document
 from generator.monitoring.labels import labels_in, matches_labels
 from generator.monitoring.pod import PodView
-from generator.monitoring.scrape import Scrape
+from generator.monitoring.scrape import OF_PODS, OF_SERVICES, Scrape, asks_endpoints
 from generator.monitoring.scraper import Scraper
 from generator.monitoring.setup import Setup
 
@@ -64,9 +64,9 @@ def targets_of(setup: Setup, scrape: Scrape) -> Iterator[Target]:
     selector = spec.get("selector") if isinstance(spec, Mapping) else None
     if selector is None or _sets_address(scrape):
         return
-    if scrape.kind == "PodMonitor":
+    if scrape.kind in OF_PODS:
         yield from _of_pods(setup, scrape, selector)
-    elif scrape.kind == "ServiceMonitor":
+    elif scrape.kind in OF_SERVICES and asks_endpoints(scrape):
         yield from _of_services(setup, scrape, selector)
 
 

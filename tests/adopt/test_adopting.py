@@ -394,6 +394,43 @@ def test_a_vmagent_gets_the_job_behind_its_own(inline, name, tmp_path):
     check_laws(tmp_path, VMAGENT + inline)
 
 
+VM_SCRAPE = """\
+---
+apiVersion: operator.victoriametrics.com/v1beta1
+kind: {kind}
+metadata: {{name: web, namespace: monitoring}}
+spec:
+  {endpoints}
+    scheme: https
+    tlsConfig:
+      caFile: /etc/prom-certs/root-cert.pem
+      certFile: /etc/prom-certs/cert-chain.pem
+      keyFile: /etc/prom-certs/key.pem
+      insecureSkipVerify: true
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "endpoints"),
+    [
+        ("VMServiceScrape", "endpoints:\n  - port: http-metrics"),
+        ("VMPodScrape", "podMetricsEndpoints:\n  - port: http-metrics"),
+        ("VMStaticScrape", "targetEndpoints:\n  - targets: [web:9102]"),
+    ],
+)
+def test_a_vmagent_that_scrapes_with_the_certificates_already_gets_no_job(kind, endpoints, tmp_path):
+    text = VMAGENT + VM_SCRAPE.format(kind=kind, endpoints=endpoints)
+    found = adopted(text)
+    assert ["inlineScrapeConfig" in new.tree["spec"] for _, new in found.changed if new.kind == "VMAgent"] == [False]
+    check_laws(tmp_path, text)
+
+
+def test_what_a_vmagent_does_not_take_up_is_no_job_of_its_own():
+    text = VMAGENT.replace("selectAllByDefault: true", "podScrapeSelector: {}")
+    found = adopted(text + VM_SCRAPE.format(kind="VMServiceScrape", endpoints="endpoints:\n  - port: http-metrics"))
+    assert ["inlineScrapeConfig" in new.tree["spec"] for _, new in found.changed if new.kind == "VMAgent"] == [True]
+
+
 @pytest.mark.parametrize("inline", ["'{{ .jobs }}'", "{a: b}", '"a: [b"'])
 def test_jobs_of_a_vmagent_that_cant_be_read_stay(inline):
     found = adopted(f"{VMAGENT}  inlineScrapeConfig: {inline}\n")

@@ -12,7 +12,7 @@ from generator.doctor.rules.jobs import found_at
 from generator.monitoring import Scrape, Setup
 from generator.monitoring.labels import matches_labels
 from generator.monitoring.relabelling import Outcome, Pod, merged_pod, outcomes
-from generator.monitoring.scrape import MONITORS
+from generator.monitoring.scrape import MONITORS, OF_PODS, OF_SERVICES
 
 
 class _Taken(NamedTuple):
@@ -146,7 +146,8 @@ def _twice(tried: _Tried, scrapes: list[Scrape], more: Mapping[str, str]) -> Ite
 
 def _keeps_a_part(scrape: Scrape) -> bool:
     """Whether it stores but some of what it reads."""
-    rules = scrape.tree.get("metric_relabel_configs") or scrape.tree.get("metricRelabelings") or ()
+    fields = ("metric_relabel_configs", "metricRelabelings", "metricRelabelConfigs")
+    rules = next((found for field in fields if isinstance(found := scrape.tree.get(field), list)), ())
     return any(isinstance(one, Mapping) and str(one.get("action")).lower() == "keep" for one in rules)
 
 
@@ -192,13 +193,13 @@ class _Selection(NamedTuple):
 
 def _selection(scrape: Scrape) -> _Selection | None:
     """Which namespaces (None: all) and which pods a scrape looks at; None where it doesn't discover pods."""
-    if scrape.kind in {"PodMonitor", "ServiceMonitor"}:
+    if scrape.kind in OF_PODS | OF_SERVICES:
         selector = scrape.document.get(*scrape.spec, "selector")
         scope = scrape.document.get(*scrape.spec, "namespaceSelector")
         selector, scope = (one if isinstance(one, dict) else {} for one in (selector, scope))
         names = scope.get("matchNames") or [scrape.document.namespace or "default"]
         labels = selector.get("matchLabels") or {}
-        if scrape.kind == "ServiceMonitor" and (labels or scrape.tree.get("port") or scrape.path == scrape.spec):
+        if scrape.kind in OF_SERVICES and (labels or scrape.tree.get("port") or scrape.path == scrape.spec):
             return None  # it chooses by what Services have
         return _Selection(None if scope.get("any") is True else _texts(names), selector, labels)
     listed = scrape.tree.get("kubernetes_sd_configs")

@@ -139,8 +139,15 @@ def _may_be_https(scrape: Scrape) -> bool:
         if relabeling.target == "__scheme__" or (relabeling.action == "labelmap" and "__" in relabeling.replacement):
             return True
     static = scrape.tree.get("static_configs") or scrape.tree.get("staticConfigs") or ()
-    groups = static if isinstance(static, list) else []
-    return any("__scheme__" in (group.get("labels") or {}) for group in groups if isinstance(group, Mapping))
+    groups = [*(static if isinstance(static, list) else []), scrape.tree]  # a VMStaticScrape's endpoint is one
+    return any(_says_https(group) for group in groups if isinstance(group, Mapping))
+
+
+def _says_https(group: Mapping[str, Any]) -> bool:
+    """Whether static targets bring a scheme: by a label, or before their names, as vmagent has it."""
+    labels, targets = (group.get(key) for key in ("labels", "targets"))
+    named = isinstance(targets, list) and any(str(one).startswith("https:") for one in targets)
+    return named or (isinstance(labels, Mapping) and "__scheme__" in labels)
 
 
 def _asks_plaintext_ports(scrape: Scrape) -> bool:
