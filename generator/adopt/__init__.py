@@ -4,6 +4,7 @@ rendered    what our templates render: the pattern, a job, a scrape class, a Pod
 comments    comments of YAML texts, and the same ones in another text
 trees       edits of documents in memory
 refusals    what can't be adopted, and why
+rights      what it may ask the API server for that
 scraping    the job or monitor that is missing
 mesh        the Sidecar or PeerAuthentication that is missing
 charts      both, in a chart's values

@@ -42,7 +42,8 @@ class Adopted(NamedTuple):
     ``scraper`` is as it was. ``changed`` pairs each document that changes with what it becomes, ``added`` are objects
     to add; ``comments`` are those of the document at the same place in ``changed``. ``apart`` is a job that the user
     has to put where ``where`` says. ``repaired`` tells of errors beside the pattern that were repaired, ``left`` of
-    those that weren't. ``chart_known`` says whether the version of the chart that values are for was given.
+    those that weren't. ``chart_known`` says whether the version of the chart that values are for was given. ``to_do``
+    tells what else is left to the user.
     """
 
     scraper: Scraper
@@ -54,6 +55,7 @@ class Adopted(NamedTuple):
     repaired: tuple[Finding, ...]
     left: tuple[Finding, ...]
     chart_known: bool = True
+    to_do: tuple[str, ...] = ()
 
     @property
     def is_nothing(self) -> bool:
@@ -310,6 +312,7 @@ class _Work:
             tuple(self.repaired),
             tuple(self.errors()),
             self.manifests.settings.chart is not None or charts.version_of(self.first) is not None,
+            to_do=found.to_do,
         )
 
 

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from generator.adopt.comments import moved, with_comments
 from generator.adopt.rendered import Part, Rendered, in_directory, renamed
+from generator.adopt.rights import confined, lacking, namespaces_of
 from generator.adopt.trees import outermost
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text, as_list, as_map
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.configuration import configuration_file
+from generator.monitoring.directories import is_inside
 from generator.monitoring.edits import APPEND
 from generator.monitoring.labels import matches_labels
 from generator.monitoring.mtls import istio_classes, mtls_scrapes
@@ -29,6 +31,7 @@ class Scraping(NamedTuple):
 
     ``edits`` change what is there, ``added`` are Kubernetes objects to add. ``apart`` is a job that only the user can
     put where it belongs, which ``where`` says; None for none. ``comments`` are for parts of the scraper's document.
+    ``to_do`` tells what else is left to the user.
     """
 
     edits: tuple[Edit, ...] = ()
@@ -36,6 +39,7 @@ class Scraping(NamedTuple):
     apart: Part | None = None
     where: str = ""
     comments: Mapping[ValuePath, tuple[str, ...]] = {}
+    to_do: tuple[str, ...] = ()
 
 
 def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str) -> Scraping:
@@ -46,14 +50,21 @@ def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str)
     there = any(one.scraper is scraper for one in mtls_scrapes(setup))
     if rendered.job is None:
         return Scraping()
-    job = in_directory(rendered.job, "tls_config", directory)
+    namespaces = namespaces_of(setup, scraper)
+    job = confined(in_directory(rendered.job, "tls_config", directory), namespaces)
+    if rendered.monitor is not None:
+        rendered = rendered._replace(monitor=confined(rendered.monitor, namespaces))
     if scraper.flavour == "operator" and scraper.product == "prometheus":
-        return _operated(setup, scraper, rendered, job, there=there)
-    if there:
-        return Scraping()
-    if scraper.flavour == "operator":
-        return _inline(scraper, job)
-    return _in_configuration(setup, scraper, job)
+        found = _operated(setup, scraper, rendered, job, there=there)
+    elif there:
+        found = Scraping()
+    elif scraper.flavour == "operator":
+        found = _inline(scraper, job)
+    else:
+        found = _in_configuration(setup, scraper, job)
+    if there or found == Scraping():
+        return found
+    return found._replace(to_do=(*found.to_do, *lacking(setup, scraper, namespaces)))
 
 
 # ------------------------------------------------------------------------------------------------- a job in a text
@@ -62,16 +73,36 @@ def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str)
 def _in_configuration(setup: Setup, scraper: Scraper, job: Part) -> Scraping:
     """Add a job to the prometheus.yml of a workload, where that is in a ConfigMap among the documents."""
     file = configuration_file(scraper)
-    for config in setup.configurations(scraper):
+    found, others = _read_by(setup, scraper, file)
+    to_do = tuple(f"the job belongs into {one} too: only the pod knows which of them it reads" for one in others)
+    for config in found:
         if outermost(config).kind == "Secret":
             return Scraping(apart=job, where=f"{_JOBS} in {outermost(config)}, which isn't read aloud here")
         named = renamed(job, "job_name", free_name(str(job.tree["job_name"]), _names(config.get(_JOBS))))
         place = (*config.path, _JOBS, len(as_list(config.get(_JOBS))))
         text = with_element(config.text, config.source, place, named, config.index)
         if text is not None and config.outer is not None:
-            return Scraping((Edit(*config.outer, text),))
+            return Scraping((Edit(*config.outer, text),), to_do=to_do)
         return Scraping(apart=job, where=f"{_JOBS} in {outermost(config)}, which is written in a way that no edit fits")
     return Scraping(apart=job, where=f"{_JOBS} of what {scraper} reads as {file}, which is not among the files given")
+
+
+def _read_by(setup: Setup, scraper: Scraper, file: str) -> tuple[list[Document], list[Document]]:
+    """Give the configurations of which a scraper reads the first, and the other objects that may hold its file."""
+    found = setup.configurations(scraper)
+    mounted = {mount.name for mount in scraper.pod.mounts(scraper.container) if is_inside(file, mount.directory)}
+    volumes = [volume for _, volume in scraper.pod.volumes() if volume.get("name") in mounted]
+    sources = [
+        *volumes,
+        *(one for volume in volumes for one in as_list(as_map(volume.get("projected")).get("sources"))),
+    ]
+    named = [as_map(as_map(one).get(kind)) for one in sources for kind in ("configMap", "secret")]
+    names = {one.get("name", one.get("secretName")) for one in named}
+    sure = [one for one in found if outermost(one).name in names]
+    if sure:
+        return sure, []
+    others = {id(outermost(one)): outermost(one) for one in found if outermost(one) is not outermost(found[0])}
+    return found, list(others.values())
 
 
 def _inline(scraper: Scraper, job: Part) -> Scraping:

@@ -205,6 +205,8 @@ def _lines(adopted: Adopted, place: str, *, quiet: bool) -> Iterator[str]:
             yield f"  to do: kubectl apply -n NAMESPACE -f {file} (that of the release: no values install it)"
     if adopted.apart is not None and not adopted.is_nothing:
         yield f"  to do: the jobs in {place}/scrape-jobs.yaml belong into {adopted.where}"
+    for line in () if adopted.is_nothing else adopted.to_do:
+        yield f"  to do: {line}"
     for finding in adopted.left:
         yield f"  to do: {finding.resource}: {finding.found}; see sidecert doctor --explain {finding.rule.id}"
 

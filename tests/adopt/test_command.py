@@ -112,9 +112,16 @@ def test_an_environment_decides(project):
     assert "istio.io/rev: canary" in (project / "output/adopt/mine/deployment-prometheus.patch.yaml").read_text()
 
 
+PODS = "kubernetes_sd_configs: [{role: pod}]"
+
+
 def test_quiet_tells_only_what_is_left_to_do(project, capsys):
+    (project / "deploy.yaml").write_text(both().replace("static_configs: [{targets: ['localhost:9090']}]", PODS))
     invoke("deploy.yaml", "-q")
     assert capsys.readouterr().err == ""
+    (project / "deploy.yaml").write_text(both())
+    invoke("deploy.yaml", "-q")
+    assert capsys.readouterr().err.startswith("  to do: the account default needs a ClusterRole")
     (project / "deploy.yaml").write_text(WORKLOAD)
     invoke("deploy.yaml", "-q")
     assert "scrape-jobs.yaml belong into" in capsys.readouterr().err
