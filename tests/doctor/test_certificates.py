@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from generator.doctor import examine
 from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, WORKLOAD_AND_CONFIGURATION, but
 from generator.doctor.rules.spoiling import (
     ANNOTATIONS,
@@ -17,6 +18,8 @@ from generator.doctor.rules.spoiling import (
     OUTPUT_CERTS,
     READER,
 )
+from generator.intake.document import documents_of
+from generator.monitoring import assemble
 from tests.doctor.helpers import diagnose, ids, only, repaired
 
 SECRET = "secret:\n          secretName: {}"
@@ -50,6 +53,21 @@ def test_an_optional_secret_leaves_the_pod_without_certificates():
 def test_a_secret_of_another_account_is_only_likely_to_be_citadels():
     assert only(LEGACY.replace("istio.default", "istio.web"), "legacy-secret").severity == "warning"
     assert only(configured(LEGACY.replace("istio.default", "istio.web")), "legacy-secret").severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("secret", "account", "severity"),
+    [
+        ("istio.mon-prometheus-operator-prometheus", "", "error"),
+        ("istio.web", "", "warning"),
+        ("istio.mon-prometheus-operator-prometheus", "{name: mine}", "warning"),
+        ("istio.mine", "{name: mine}", "error"),
+    ],
+)
+def test_a_secret_of_the_account_that_a_chart_makes_is_the_pods_own(secret, account, severity):
+    values = f"prometheus:\n  serviceAccount: {account}\n  prometheusSpec:\n    secrets: [{secret}]\n"
+    [finding] = examine(assemble((), documents_of(values, "values.yaml"))).findings
+    assert (finding.rule.id, finding.severity) == ("legacy-secret", severity)
 
 
 def test_a_projected_secret_is_looked_into():
@@ -100,7 +118,7 @@ def test_a_pod_that_does_not_scrape_is_told_mildly():
     text = LEGACY.replace("quay.io/prometheus/prometheus:v3.14.0", "example.com/web:1").replace("prometheus", "web")
     text = text.replace("--config.file=/etc/web/web.yml", "--port=80")
     finding = only(text, "legacy-secret")
-    assert finding.severity == "warning"
+    assert finding.severity == "info"
     assert "StatefulSet monitoring/web doesn't scrape" in finding.found
 
 

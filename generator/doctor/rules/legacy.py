@@ -12,7 +12,7 @@ from generator.doctor.rules.spoiling import MEMORY, METADATA, MOUNT
 from generator.doctor.rules.views import can_be_edited, existing, files_of, is_istio
 from generator.errors import ValuePath
 from generator.intake.document import as_list
-from generator.monitoring import PodView, Scraper, Setup
+from generator.monitoring import PodView, Scraper, Setup, charts_prometheus, charts_stack
 from generator.monitoring.completing import pattern_edits
 from generator.monitoring.directories import is_inside
 from generator.monitoring.edits import REMOVE
@@ -21,6 +21,10 @@ from generator.monitoring.legacy import copiers
 
 _NAME = re.compile(r"istio\.(?P<account>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)")
 _CITADEL = "istio.io/key-and-cert"
+
+
+# How charts end the account's name that they make of a release's.
+_ACCOUNTS = {charts_stack.FLAVOUR: "-prometheus", charts_prometheus.FLAVOUR: "-server"}
 
 
 class LegacySecret(NamedTuple):
@@ -39,6 +43,12 @@ class LegacySecret(NamedTuple):
         """Whether it is called after the pod's own service account, or after the default one."""
         account = self.secret.partition(".")[2]
         return account in ["default", pod.get("spec", "serviceAccountName"), pod.get("spec", "serviceAccount")]
+
+    def is_of_chart(self, scraper: Scraper) -> bool:
+        """Whether it is called as the account is that a chart makes for a release which isn't known."""
+        ending = _ACCOUNTS.get(scraper.flavour, "")
+        known = scraper.pod.get("spec", "serviceAccountName")
+        return bool(ending) and not known and self.secret.endswith(ending)
 
 
 def legacy_secrets(setup: Setup, pod: PodView, namespace: str) -> Iterator[LegacySecret]:
@@ -94,7 +104,7 @@ def legacy_secret(setup: Setup) -> Iterator[Found]:
     for scraper in setup.scrapers:
         known.add(id(scraper.document))
         for legacy in legacy_secrets(setup, scraper.pod, scraper.namespace):
-            sure = legacy.is_of(scraper.pod) or _is_read(setup, scraper, legacy)
+            sure = legacy.is_of(scraper.pod) or legacy.is_of_chart(scraper) or _is_read(setup, scraper, legacy)
             place = existing(scraper.document, scraper.pod.where(*legacy.path, *legacy.inner))
             yield Found(
                 scraper.document,
@@ -106,9 +116,9 @@ def legacy_secret(setup: Setup) -> Iterator[Found]:
     for document, pod in setup.workloads:
         for legacy in legacy_secrets(setup, pod, document.namespace) if id(document) not in known else ():
             if legacy.is_of(pod) and not _is_only_proxys(pod, legacy):
-                fix = Fix("let the proxy write its certificate into a shared volume, or drop the volume if unused")
+                fix = Fix("drop the volume if nothing needs it, else give the pod a certificate that something renews")
                 place = pod.where(*legacy.path, *legacy.inner)
-                yield Found(document, place, f"{_says(pod, legacy)}; {document} doesn't scrape", fix, "warning")
+                yield Found(document, place, f"{_says(pod, legacy)}; {document} doesn't scrape", fix, "info")
 
 
 def _is_only_proxys(pod: PodView, legacy: LegacySecret) -> bool:
