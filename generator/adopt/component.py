@@ -191,10 +191,14 @@ def _identity(document: Document) -> Tree:
 
 
 def _target(document: Document) -> Tree:
-    """Names in a target are regular expressions, matched whole."""
+    """Names in a target are regular expressions, matched whole; one that is still to be filled in holds ``${``."""
     group = {"group": document.group} if document.group else {}
-    namespace = {"namespace": document.namespace} if document.namespace else {}
-    return {**group, "kind": document.kind, "name": document.name.replace(".", "\\."), **namespace}
+    namespace = {"namespace": _literal(document.namespace)} if document.namespace else {}
+    return {**group, "kind": document.kind, "name": _literal(document.name), **namespace}
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"[^\w\s/-]", r"\\\g<0>", text)
 
 
 def _without_order(patch: Any, key: str = "") -> Any:

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 from generator.errors import InputError, Problem, ValuePath
 from generator.intake.document import Document
+from generator.intake.kustomization.built import BuiltDocument
+from generator.intake.openshift import is_in_template
+from generator.intake.reading import STDIN
+from generator.intake.templates import placeholder_in
 from generator.monitoring import Setup
 from generator.monitoring.charts import chart_of
 from generator.monitoring.configuration import mounted_sources
@@ -28,6 +32,38 @@ def unread(setup: Setup) -> Iterator[Problem]:
         yield from _unreadable(document)
     yield from _unknown_programs(setup)
     yield from _unknown_makers(setup)
+    yield from _to_be_filled_in(setup)
+
+
+def _to_be_filled_in(setup: Setup) -> Iterator[Problem]:
+    """Scrapers with placeholders for names or images, which compare with nothing but the like."""
+    for scraper in setup.scrapers:
+        document = scraper.document
+        while document.outer is not None:
+            document = document.outer[0]
+        if is_in_template(document):  # of whose parameters another note tells
+            continue
+        image = scraper.pod.where(*scraper.container, "image")
+        places: tuple[tuple[Document, ValuePath], ...] = (
+            (document, ("metadata", "name")),
+            (document, ("metadata", "namespace")),
+            (scraper.document, image),
+        )
+        for holder, path in places:
+            value = holder.get(*path)
+            if isinstance(value, str) and (found := placeholder_in(value)):
+                yield Problem(
+                    f"{found} in {scraper} is still to be filled in, and is judged as it stands",
+                    holder.locate(path),
+                    hint=f"give what comes of it: {_filling(document)} | sidecert doctor -",
+                )
+                break
+
+
+def _filling(document: Document) -> str:
+    if isinstance(document, BuiltDocument) and document.kustomization:
+        return f"kubectl kustomize {document.kustomization} | envsubst"
+    return f"envsubst < {'FILE' if document.source == STDIN else document.source}"
 
 
 def _unreadable(document: Document) -> Iterator[Problem]:

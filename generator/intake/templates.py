@@ -50,6 +50,16 @@ def named_by_template(text: str, name: str, place: Location, path: str) -> Probl
     return _problem(text, name, place, path, None) if _OPENING.search(name) else None
 
 
+def placeholder_in(text: str) -> str:
+    """Give the first placeholder of a name or an image as envsubst, Flux and Terraform have it; "" where none is.
+
+    No name and no image may hold ``${``. Files with such are YAML all the same: kustomize builds them, Flux fills in
+    what comes of it.
+    """
+    found = _VARIABLE.search(text)
+    return found[0] if found else ""
+
+
 def chart_problem(folder: str, template: Location) -> Problem:
     """Say that a folder holds a chart, and how to render it; ``template`` is the first place to be filled in."""
     return Problem(
