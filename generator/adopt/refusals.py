@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from generator.adopt.trees import outermost
 from generator.errors import Problem, ValuePath
@@ -11,23 +10,9 @@ from generator.intake.document import Document, as_list, as_map
 from generator.intake.openshift import is_in_template, rendering
 from generator.monitoring import Scraper, Setup
 from generator.monitoring.labels import matches_labels
+from generator.monitoring.other_meshes import other_mesh
 from generator.monitoring.pattern import INJECT
 
-# By which label or annotation other meshes add their proxies to a pod (each mesh's documentation on injection).
-_MESHES: Mapping[str, str] = {
-    "appmesh.k8s.aws/sidecarInjectorWebhook": "AWS App Mesh",
-    "consul.hashicorp.com/connect-inject": "Consul",
-    "injector.nsm.nginx.com/auto-inject": "NGINX Service Mesh",
-    "kuma.io/sidecar-injection": "Kuma",
-    "linkerd.io/inject": "Linkerd",
-    "openservicemesh.io/sidecar-injection": "Open Service Mesh",
-}
-_ON = frozenset({"enabled", "true", "yes", "ingress"})
-_PROXIES: Mapping[str, str] = {
-    "consul-dataplane": "Consul",
-    "kuma-sidecar": "Kuma",
-    "linkerd-proxy": "Linkerd",
-}
 # The kubelet marks pods that it reads from files with these (Kubernetes, Static Pods).
 _STATIC = ("kubernetes.io/config.mirror", "kubernetes.io/config.source")
 _READ_FROM_API = "api"
@@ -44,7 +29,13 @@ def owner_of(scraper: Scraper) -> str:
 def refusals(setup: Setup, scraper: Scraper, documents: Sequence[Document]) -> Iterator[Problem]:
     """Everything for which a scraper can't be adopted; nothing where it can."""
     yield from _not_patchable(scraper, documents)
-    yield from _other_mesh(setup, scraper)
+    if mesh := other_mesh(setup, scraper):
+        yield Problem(
+            f"{scraper} can't be adopted: {mesh.says}",
+            mesh.document.locate(mesh.path),
+            found=mesh.found,
+            hint="a pod can be in one mesh only: switch that injection off for this pod",
+        )
     if scraper.pod.get("spec", "hostNetwork") is True:
         yield _problem(
             scraper,
@@ -110,36 +101,3 @@ def _not_patchable(scraper: Scraper, documents: Sequence[Document]) -> Iterator[
         place = outer.locate(("metadata",))
         hint = "give it a name: metadata.name"
         yield Problem(f"{scraper} can't be adopted: it has no name by which a patch could find it", place, hint=hint)
-
-
-# ------------------------------------------------------------------------------------------------- another mesh's
-
-
-def _other_mesh(setup: Setup, scraper: Scraper) -> Iterator[Problem]:
-    hint = "a pod can be in one mesh only: switch that injection off for this pod"
-    for kind in ("annotations", "labels"):
-        for key, value in scraper.pod.strings("metadata", kind).items():
-            if key in _MESHES and value.lower() in _ON:
-                yield _problem(scraper, ("metadata", kind, key), f"{_MESHES[key]} injects its proxy", hint, value)
-                return
-    for path, container in scraper.pod.containers():
-        mesh = _PROXIES.get(str(container.get("name")))
-        if mesh:
-            yield _problem(scraper, path, f"it has a proxy of {mesh}", hint, str(container.get("name")))
-            return
-    yield from _namespace_mesh(setup, scraper, hint)
-
-
-def _namespace_mesh(setup: Setup, scraper: Scraper, hint: str) -> Iterator[Problem]:
-    """Look at the namespace, unless the pod itself says no."""
-    said = {**scraper.pod.labels, **scraper.pod.annotations}
-    for namespace in setup.of_kind("Namespace"):
-        if not scraper.namespace or namespace.name != scraper.namespace:
-            continue
-        for kind in ("annotations", "labels"):
-            found: dict[str, Any] = as_map(namespace.get("metadata", kind))
-            for key in found.keys() & _MESHES.keys():
-                if str(found[key]).lower() in _ON and key not in said:
-                    place = namespace.locate(("metadata", kind, key))
-                    message = f"{scraper} can't be adopted: {_MESHES[key]} injects its proxy into {namespace}"
-                    yield Problem(message, place, found=str(found[key]), hint=hint)

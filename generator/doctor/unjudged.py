@@ -6,11 +6,17 @@ from collections.abc import Iterator
 
 from generator.doctor.unread import has_unreadable_configuration, unread
 from generator.errors import Problem
-from generator.monitoring import Setup, victoria
+from generator.injection.annotations import INJECT
+from generator.injection.decision import decide
+from generator.intake.document import as_map
+from generator.monitoring import Scraper, Setup, victoria
 from generator.monitoring.configuration import configuration_file
 from generator.monitoring.legacy import legacy_volumes
+from generator.monitoring.other_meshes import other_mesh
+from generator.monitoring.owners import controller_of
 from generator.monitoring.relabelling import condition_of
 from generator.monitoring.scrape import MONITORS
+from generator.monitoring.scraper import OPERATED
 
 
 def unjudged(setup: Setup) -> Iterator[Problem]:
@@ -66,10 +72,14 @@ def _missing_configurations(setup: Setup) -> Iterator[Problem]:
     for scraper in setup.scrapers:
         missing = scraper.flavour == "workload" and scraper.product and not setup.configurations(scraper)
         if missing and not has_unreadable_configuration(setup, scraper):
+            owner = controller_of(scraper.document)
+            operated = owner.partition(" ")[0] in OPERATED
             yield Problem(
                 f"the configuration of {scraper} is not here, so its jobs can't be judged",
                 scraper.document.locate(),
-                hint=f"give the ConfigMap that holds {configuration_file(scraper)} too",
+                hint=f"give {owner}, of which an operator makes it"
+                if operated
+                else f"give the ConfigMap that holds {configuration_file(scraper)} too",
             )
         reference = scraper.of_resource("additionalScrapeConfigs")
         name = reference.get("name") if isinstance(reference, dict) else None
@@ -115,8 +125,23 @@ def _without_certificate(setup: Setup) -> Iterator[Problem]:
             yield Problem(
                 f"{scraper} has no certificate of the mesh, which it needs where pods demand mutual TLS",
                 scraper.document.locate(),
-                hint="`sidecert adopt` adds one; merged metrics (port 15020) need none",
+                hint=f"{_adoption(setup, scraper)}; merged metrics (port 15020) need none",
             )
+
+
+def _adoption(setup: Setup, scraper: Scraper) -> str:
+    """Say that adopt gives a scraper a certificate, or why it can't."""
+    if owner := controller_of(scraper.document):
+        return f"give the manifest of {owner}, which makes it, to `sidecert adopt`"
+    decision = decide(
+        {INJECT: "true"}, {}, as_map(scraper.pod.get("spec")), scraper.namespace, setup.mesh_of(scraper.namespace)
+    )
+    why = "a bare Pod can't be changed once it runs" if scraper.is_bare else ""
+    if not decision.injected and decision.certain:
+        why = decision.reason
+    elif found := other_mesh(setup, scraper):
+        why = found.says
+    return f"Istio can't give it one as it is: {why}" if why else "`sidecert adopt` adds one"
 
 
 _INLINE = "inlineScrapeConfig"

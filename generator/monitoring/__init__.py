@@ -12,6 +12,7 @@ scrape         one scrape job, monitor endpoint or scrape class, in one form
 victoria       monitors of VictoriaMetrics' operator, as those of the Prometheus Operator
 objects        Kubernetes objects by kind, name and namespace
 owners         which objects are made by others among them
+other_meshes   what puts a pod into another mesh than Istio's
 mesh_config    what the mesh's own configuration says
 running        what a pod has when it runs: volumes, the proxy that writes certificates
 labels         what labels and namespaces select

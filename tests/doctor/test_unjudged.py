@@ -131,6 +131,47 @@ def test_a_prometheus_without_a_certificate_is_told_how_to_get_one():
     )
 
 
+def hint(text: str, said: str) -> str:
+    found = examine(assemble(documents_of(text, "a.yaml"))).unjudged
+    return next(problem.hint for problem in found if said in problem.message)
+
+
+_BARE = (
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: p, namespace: monitoring}\n"
+    "spec: {template: {metadata: {labels: {a: b}}, spec: {hostNetwork: false, containers: "
+    "[{name: p, image: prom/prometheus}]}}}\n"
+)
+_OWNED = "metadata: {ownerReferences: [{kind: %s, name: main, controller: true}], name: p, "
+_NAMESPACE = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: monitoring, %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (_BARE.replace("namespace: monitoring", "namespace: kube-system"), "nothing is injected in namespace"),
+        (_BARE.replace("hostNetwork: false", "hostNetwork: true"), "the pod uses the host's network"),
+        (_BARE + _NAMESPACE % "labels: {istio-injection: disabled}", "the namespace has label istio-injection"),
+        (_BARE + _NAMESPACE % "annotations: {linkerd.io/inject: enabled}", "Linkerd injects its proxy into Namespace"),
+        (_BARE.replace("{a: b}", "{linkerd.io/inject: enabled}"), "Linkerd injects"),
+    ],
+)
+def test_adopt_is_recommended_only_where_it_adopts(text, why):
+    assert hint(_BARE, "no certificate").startswith("`sidecert adopt` adds one; ")
+    assert hint(text, "no certificate").startswith(f"Istio can't give it one as it is: {why}")
+
+
+def test_a_bare_pod_is_told_to_be_one():
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: p, image: prom/prometheus}]}\n"
+    assert "a bare Pod can't be changed once it runs" in hint(text, "no certificate")
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("Prometheus", "give Prometheus main, of which"), ("Stack", "give the C")])
+def test_what_an_operator_makes_is_judged_by_what_it_makes_it_of(kind, asked):
+    text = _BARE.replace("metadata: {name: p, ", _OWNED % kind, 1)
+    assert hint(text, "no certificate").startswith(f"give the manifest of {kind} main, which makes it, to")
+    assert hint(text, "configuration of").startswith(asked)
+
+
 def test_one_that_scrapes_merged_metrics_needs_none():
     jobs = CONFIGURATION.partition("    - job_name")[0] + (
         "    - job_name: merged\n      metrics_path: /stats/prometheus\n      static_configs: []\n"
