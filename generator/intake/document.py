@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from generator.errors import InputError, Location, ValuePath
@@ -138,11 +139,21 @@ class Document:
         """Give a line, counted from 1, of the file that ``locate(path)`` names; "" where there is none."""
         return self.outer[0].line(number, self.outer[1]) if self.outer else self.shared.line(number)
 
-    def embedded(self, path: ValuePath) -> Document | None:
-        """Give the one YAML document that a string holds, if it is a map; else None. The same object each time."""
+    def embedded(self, path: ValuePath, *, blank: bool = False) -> Document | None:
+        """Give the one YAML document that a string holds, if it is a map; else None. The same object each time.
+
+        With ``blank``, a string that holds nothing but comments, or isn't there, gives an empty map.
+        """
         if path not in self._embedded:
             self._embedded[path] = self._embed(path)
+        if blank and self._embedded[path] is None and self._is_blank(path):
+            self._embedded[path] = Document({}, Text(str(self.get(*path) or ""), self.source, "{}"), outer=(self, path))
         return self._embedded[path]
+
+    def _is_blank(self, path: ValuePath) -> bool:
+        value = self.get(*path)
+        lines = value.splitlines() if isinstance(value, str) else []
+        return value is None or (isinstance(value, str) and all(re.fullmatch(r"\s*(#.*)?", line) for line in lines))
 
     def _embed(self, path: ValuePath) -> Document | None:
         value = self.get(*path)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from generator.errors import ValuePath
 from generator.intake.document import Document
-from generator.monitoring.chart_releases import Installed, installed_by
+from generator.monitoring.chart_releases import Installed, Reference, installed_by
 from generator.monitoring.versions import Version
 
 STACK: Final = "kube-prometheus-stack"
@@ -76,7 +76,8 @@ class Values(NamedTuple):
 
     ``base`` is where they stand in the document, ``chart`` is `STACK` or `PROMETHEUS`, ``name`` what the chart is
     called where it is installed (an alias, in an umbrella chart). ``version``, ``release`` and ``namespace`` are what
-    the tool that installs it says; None and "" where a values file leaves them open.
+    the tool that installs it says; None and "" where a values file leaves them open. ``unread`` is the path of a text
+    that holds the values and can't be read, ``references`` are values from elsewhere (`Installed`).
     """
 
     document: Document
@@ -86,6 +87,16 @@ class Values(NamedTuple):
     version: Version | None = None
     release: str = ""
     namespace: str = ""
+    unread: ValuePath | None = None
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def holder(self) -> Document:
+        """The document that holds them: what installs the chart, or the values file."""
+        document = self.document
+        while document.outer is not None:
+            document = document.outer[0]
+        return document
 
     @property
     def is_off(self) -> bool:
@@ -136,8 +147,11 @@ def _charts(installed: Installed) -> list[Values]:
         return []
     known = _NAMES.get(installed.chart)
     tree = installed.document.get(*installed.base)
-    if known is None and not installed.chart and isinstance(tree, dict):
-        known = _by_keys(tree)
+    if known is None and not (installed.chart and installed.named):
+        if isinstance(tree, dict):
+            known = _by_keys(tree)
+        elif isinstance(tree, str) and installed.unread and "prometheusSpec" in tree:
+            known = STACK
     if known:
         return [_values(installed, installed.base, known, _NAMES.get(installed.chart) or known)]
     return list(_subcharts(installed, tree, installed.base, _DEPTH)) if isinstance(tree, dict) else []
@@ -150,7 +164,8 @@ def _subcharts(installed: Installed, tree: Mapping[str, Any], base: ValuePath, d
         chart = _below(key, inner)
         if chart:
             # An umbrella chart's version says nothing of its subcharts'.
-            yield _values(installed._replace(version=None), (*base, key), chart, key)
+            name = chart if key == "values" else key  # Big Bang has a chart's values below its package
+            yield _values(installed._replace(version=None), (*base, key), chart, name)
         elif depth > 1:
             yield from _subcharts(installed, inner, (*base, key), depth - 1)
 
@@ -165,7 +180,17 @@ def _below(key: str, tree: Mapping[str, Any]) -> str:
 
 
 def _values(installed: Installed, base: ValuePath, chart: str, name: str) -> Values:
-    return Values(installed.document, base, chart, name, installed.version, installed.release, installed.namespace)
+    return Values(
+        installed.document,
+        base,
+        chart,
+        name,
+        installed.version,
+        installed.release,
+        installed.namespace,
+        installed.unread,
+        installed.references,
+    )
 
 
 def _by_keys(tree: Mapping[str, Any], *, jobs_tell: bool = True) -> str:

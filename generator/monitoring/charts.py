@@ -9,6 +9,7 @@ chart_jobs          its jobs
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -40,11 +41,12 @@ def chart_of(document: Document) -> str:
 def scrapers_in_values(document: Document, version: Version | None) -> list[Scraper]:  # noqa: ARG001  # no key that makes a pod differs among the versions known
     """Give the Prometheus that a chart makes of its values; none for another chart's values.
 
-    None either where Helm has still to fill in what injection depends on: `notes_in_values` tells of it.
+    None either where the values can't be read, or Helm has still to fill in what injection depends on:
+    `notes_in_values` tells of it.
     """
     found: list[Scraper] = []
     for values in values_in(document):
-        if _hidden(values) is None:
+        if values.unread is None and _hidden(values) is None:
             scraper = charts_stack.scraper_of(values) if values.chart == STACK else charts_prometheus.scraper_of(values)
             found += [scraper] if scraper else []
     return found
@@ -102,19 +104,43 @@ def _object(values: Values, key: str | int) -> Document | None:
 def notes_in_values(document: Document) -> Iterator[Problem]:
     """Tell what values leave to templates, or to files that they don't hold."""
     for values in values_in(document):
+        if values.unread is not None:
+            yield _unreadable(values, values.unread)
+            continue
         hidden = _hidden(values)
         if hidden is not None:
             yield _unrendered(values, hidden, "labels or annotations of the Prometheus pod")
         for path in _templated_jobs(values):
             yield _unrendered(values, path, "jobs")
-        text = charts_stack.FURTHER_TEXT
-        if values.chart == STACK and values.get(*text):
-            yield _unrendered(values, values.where(*text), "fields of additionalConfigString")
         files = values.get("scrapeConfigFiles")
         if values.chart == PROMETHEUS and files:
             place = document.locate(values.where("scrapeConfigFiles"))
             yield Problem("the jobs of these files can't be judged: they are not here", place)
-        yield from _other_values(document)
+        text = charts_stack.FURTHER_TEXT
+        if values.chart == STACK and values.get(*text):
+            yield _unrendered(values, values.where(*text), "fields of additionalConfigString")
+
+
+def hides_prometheus(document: Document) -> list[Problem]:
+    """Tell why nothing is known of the Prometheus that a document's values may bring; nothing where it is."""
+    found = []
+    for values in values_in(document):
+        hidden = _hidden(values)
+        if values.unread is not None:
+            found.append(_unreadable(values, values.unread))
+        elif hidden is not None:
+            found.append(_unrendered(values, hidden, "labels or annotations of the Prometheus pod"))
+    return found
+
+
+def _unreadable(values: Values, path: ValuePath) -> Problem:
+    document = values.holder
+    why = "a template has still to be filled in" if templated(document.get(*path)) else "they are no YAML"
+    return Problem(
+        f"the values of {values.chart} in {document} can't be judged: {why}",
+        document.locate(path),
+        hint="render the template, and give what it makes: the values, or the resource that holds them",
+    )
 
 
 def notes_on_files(documents: Sequence[Document]) -> Iterator[Problem]:
@@ -124,12 +150,20 @@ def notes_on_files(documents: Sequence[Document]) -> Iterator[Problem]:
         files.setdefault(chart_of(document), []).append(document)
     for chart, found in files.items():
         if chart and len(found) > 1:
-            names = " ".join(f"-f {document.source}" for document in found[:3]) + (" ..." if len(found) > 3 else "")
+            ordered = sorted(found, key=lambda one: not _is_base(one, found))
+            names = " ".join(f"-f {document.source}" for document in ordered[:3]) + (" ..." if len(found) > 3 else "")
             yield Problem(
                 f"{len(found)} values files of {chart} are judged one by one",
                 found[1].locate(),
-                hint=f"if one release gets them all: helm template RELEASE {chart} {names} | sidecert doctor -",
+                hint="if one release gets them all, in the order in which it does: "
+                f"helm template RELEASE {chart} {names} | sidecert doctor -",
             )
+
+
+def _is_base(document: Document, files: Sequence[Document]) -> bool:
+    """Whether other files are likely laid over this one: ``values.yaml`` comes before ``values-prod.yaml``."""
+    stems = [posixpath.splitext(posixpath.basename(one.source))[0] for one in files]
+    return posixpath.splitext(posixpath.basename(document.source))[0] == min(stems, key=len)
 
 
 def _unrendered(values: Values, path: ValuePath, what: str) -> Problem:
@@ -175,19 +209,6 @@ def _templated_jobs(values: Values) -> Iterator[ValuePath]:
         whole = [path for path in listed if isinstance(values.get(*path), str)]
     whole += [path for place in listed for path, _ in values.maps(*place)]
     yield from (values.where(*path) for path in whole if templated(values.get(*path)))
-
-
-def _other_values(document: Document) -> Iterator[Problem]:
-    """Values that what installs the chart takes from elsewhere."""
-    while document.outer is not None:
-        document = document.outer[0]
-    places: list[ValuePath] = [("spec", "valuesFrom"), ("spec", "source", "helm", "valueFiles")]
-    sources = document.get("spec", "sources")
-    count = len(sources) if isinstance(sources, list) else 0
-    places += [("spec", "sources", index, "helm", "valueFiles") for index in range(count)]
-    for path in places if document.kind else ():
-        if document.get(*path):
-            yield Problem(f"{document} takes values from elsewhere too, which are not judged", document.locate(path))
 
 
 def workload_annotations(document: Document) -> list[ValuePath]:

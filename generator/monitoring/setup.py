@@ -11,6 +11,7 @@ from generator.errors import Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
 from generator.intake.document import Document
 from generator.monitoring.chart_jobs import templated
+from generator.monitoring.chart_layers import Referred
 from generator.monitoring.charts import (
     notes_in_values,
     notes_on_files,
@@ -85,11 +86,18 @@ class Setup(Objects):
     def scrapers(self) -> tuple[Scraper, ...]:
         """Every program that scrapes, in the order of the documents."""
         found = [scraper for document in self.originals if (scraper := scraper_of(document))]
-        for document in (*self.documents, *self.values):  # a HelmRelease holds values too
-            found += scrapers_in_values(document, self.settings.chart)
+        for document in (*self.documents, *self.values, *self.referred.maps):  # a HelmRelease holds values too
+            if id(document) not in self.referred.empty:
+                found += scrapers_in_values(document, self.settings.chart)
             self.notes += notes_in_values(document)
         self.notes += notes_on_files(self.values)
+        self.notes += self.referred.notes()
         return tuple(found)
+
+    @cached_property
+    def referred(self) -> Referred:
+        """The values that releases take from elsewhere."""
+        return Referred(self.documents, self.values)
 
     @cached_property
     def scrapes(self) -> tuple[Scrape, ...]:

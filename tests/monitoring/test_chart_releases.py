@@ -1,0 +1,151 @@
+"""Values as what installs a chart gives them: texts that can't be read, values from elsewhere, names."""
+
+from __future__ import annotations
+
+from textwrap import indent
+
+import pytest
+
+from generator.intake import documents_of
+from generator.monitoring import Setup, assemble
+from generator.monitoring.chart_values import values_in
+
+_TEMPLATED = "prometheus:\n  prometheusSpec:\n    retention: 5d\n    storageSpec: {{ storage }}\n"
+
+
+def application(helm: str, kind: str = "Application", name: str = "mon", namespace: str = "monitoring") -> str:
+    spec = (
+        f"destination: {{namespace: '{namespace}'}}\nsource:\n  chart: kube-prometheus-stack\n"
+        "  repoURL: https://prometheus-community.github.io/helm-charts\n  targetRevision: 61.9.0\n"
+        f"  helm:\n{indent(helm, '    ')}"
+    )
+    if kind == "ApplicationSet":
+        spec = f"template:\n  metadata: {{name: '{name}'}}\n  spec:\n{indent(spec, '    ')}"
+    return (
+        f"apiVersion: argoproj.io/v1alpha1\nkind: {kind}\nmetadata: {{name: kps, namespace: argocd}}\n"
+        f"spec:\n{indent(spec, '  ')}"
+    )
+
+
+def k3s(more: str) -> str:
+    return (
+        "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: mon, namespace: kube-system}\n"
+        f"spec:\n  chart: kube-prometheus-stack\n{indent(more, '  ')}"
+    )
+
+
+def flux(more: str, values: str = "") -> str:
+    held = f"  values:\n{indent(values, '    ')}" if values else ""
+    return (
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: kps, namespace: monitoring}\n"
+        f"spec:\n{indent(more, '  ')}{held}"
+    )
+
+
+CHART = "chart: {spec: {chart: kube-prometheus-stack, version: 66.2.1}}\n"
+FROM_MAP = "valuesFrom: [{kind: ConfigMap, name: base}]\n"
+BASE = """\
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: base, namespace: monitoring}
+data:
+  values.yaml: |
+    prometheus:
+      prometheusSpec:
+        secrets: [istio.default]
+"""
+
+
+def setup_of(text: str) -> Setup:
+    return assemble(documents_of(text, "test.yaml"))
+
+
+def notes(text: str) -> list[str]:
+    setup = setup_of(text)
+    assert setup.scrapers is not None
+    return [note.message for note in setup.notes]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        k3s(f"valuesContent: |\n{indent(_TEMPLATED, '  ')}"),
+        application(f"values: |\n{indent(_TEMPLATED, '  ')}"),
+        application(f"values: |\n{indent(_TEMPLATED, '  ')}", "ApplicationSet"),
+    ],
+    ids=["k3s", "Application", "ApplicationSet"],
+)
+def test_values_that_a_template_has_still_to_fill_in_arent_judged(text: str) -> None:
+    assert setup_of(text).scrapers == ()
+    [note] = notes(text)
+    assert "the values of kube-prometheus-stack" in note
+    assert "a template has still to be filled in" in note
+
+
+def test_values_that_cant_be_read_may_say_which_chart_they_are_for() -> None:
+    text = k3s(f"valuesContent: |\n{indent(_TEMPLATED, '  ')}").replace("kube-prometheus-stack", "./platform")
+    assert len(notes(text.replace("kind: HelmChart\n", "kind: HelmChartConfig\n").replace("  chart: ./platform\n", "")))
+
+
+@pytest.mark.parametrize("more", ["", "valuesContent: |\n  # nothing yet\n", "valuesContent: ''\n"])
+def test_k3s_values_are_a_text_even_where_there_are_none(more: str) -> None:
+    [values] = values_in(documents_of(k3s(more), "test.yaml")[0])
+    assert values.document.outer is not None
+    assert values.document.outer[1] == ("spec", "valuesContent")
+    assert setup_of(k3s(more)).scrapers[0].document.locate(("prometheus",)).line
+
+
+def test_a_text_of_comments_alone_holds_nothing_that_could_be_lost() -> None:
+    [values] = values_in(documents_of(application("values: |\n  # nothing yet\n"), "test.yaml")[0])
+    assert (values.unread, values.base) == (None, ("spec", "source", "helm", "valuesObject"))
+
+
+@pytest.mark.parametrize(("name", "release"), [("{{name}}-mon", ""), ("mon", "mon")])
+def test_a_release_of_an_application_set_is_named_as_its_application(name: str, release: str) -> None:
+    text = application("valuesObject: {grafana: {}}\n", "ApplicationSet", name, "{{ .ns }}")
+    [values] = values_in(documents_of(text, "test.yaml")[0])
+    assert (values.release, values.namespace) == (release, "")
+
+
+def test_the_name_of_an_oci_repository_is_not_the_charts() -> None:
+    reference = "chartRef: {kind: OCIRepository, name: kps}\n"
+    assert len(setup_of(flux(reference, "prometheus: {prometheusSpec: {retention: 7d}}\n")).scrapers) == 1
+    assert setup_of(flux(reference, "server: {podLabels: {a: b}}\n")).scrapers == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        flux(CHART + FROM_MAP, "prometheus: {prometheusSpec: {retention: 5d}}\n"),
+        flux(CHART + "valuesFrom: [{kind: Secret, name: base}]\n"),
+        application("valueFiles: [values-prod.yaml]\n"),
+        application("valueFiles: [$values/kps.yaml]\n", "ApplicationSet"),
+        application("parameters: [{name: prometheus.prometheusSpec.retention, value: 5d}]\n"),
+        k3s("set: {grafana.enabled: 'false'}\n"),
+    ],
+)
+def test_values_that_arent_here_are_told_of_once(text: str) -> None:
+    assert [note.partition(" takes ")[2] for note in notes(text)] == ["values from elsewhere too, which are not judged"]
+
+
+def test_values_in_a_config_map_are_judged_for_the_release_that_takes_them() -> None:
+    setup = setup_of(flux(CHART + FROM_MAP) + BASE)
+    [scraper] = setup.scrapers
+    assert scraper.document.outer is not None
+    assert scraper.of_resource("secrets") == ["istio.default"]
+    assert setup.notes == []
+
+
+def test_a_releases_own_values_and_those_below_are_judged_one_by_one_which_is_told() -> None:
+    text = flux(CHART + FROM_MAP, "prometheus: {prometheusSpec: {retention: 5d}}\n") + BASE
+    assert len(setup_of(text).scrapers) == 2
+    assert notes(text) == [
+        "HelmRelease monitoring/kps lays its values over those of base, and each is judged by itself"
+    ]
+
+
+@pytest.mark.parametrize("more", ["name: other", "name: base, targetPath: a.b", "name: base, valuesKey: b.yaml"])
+def test_another_config_map_or_a_single_value_is_no_layer(more: str) -> None:
+    text = flux(CHART + f"valuesFrom: [{{kind: ConfigMap, {more}}}]\n") + BASE
+    assert len(notes(text)) == 1
