@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from generator.adopt import charts
 from generator.adopt.comments import moved, worded
+from generator.adopt.layers import Laid
 from generator.adopt.mesh import mesh_parts
 from generator.adopt.refusals import no_longer_selected, refusals
 from generator.adopt.rendered import Part, Rendered, Templates
@@ -42,8 +43,9 @@ class Adopted(NamedTuple):
     ``scraper`` is as it was. ``changed`` pairs each document that changes with what it becomes, ``added`` are objects
     to add; ``comments`` are those of the document at the same place in ``changed``. ``apart`` is a job that the user
     has to put where ``where`` says. ``repaired`` tells of errors beside the pattern that were repaired, ``left`` of
-    those that weren't. ``chart_known`` says whether the version of the chart that values are for was given. ``to_do``
-    tells what else is left to the user.
+    those that weren't. ``chart_known`` says whether the version of the chart that values are for was given, ``laid``
+    whether lists hold what other values of the release hold. ``unseen`` tells of values from elsewhere, with which the
+    user has to compare what was added, ``to_do`` of what else is left to the user.
     """
 
     scraper: Scraper
@@ -55,6 +57,8 @@ class Adopted(NamedTuple):
     repaired: tuple[Finding, ...]
     left: tuple[Finding, ...]
     chart_known: bool = True
+    laid: bool = False
+    unseen: tuple[str, ...] = ()
     to_do: tuple[str, ...] = ()
 
     @property
@@ -64,11 +68,15 @@ class Adopted(NamedTuple):
 
 
 class Manifests(NamedTuple):
-    """The documents that were given, and what is known of the cluster."""
+    """The documents that were given, and what is known of the cluster.
+
+    Values that others are laid over are put together with them: ``laid`` are the releases of which that is so.
+    """
 
     objects: tuple[Document, ...]
     values: tuple[Document, ...]
     settings: Settings
+    laid: tuple[Laid, ...] = ()
 
     def setup(self, added: Iterable[Document] = ()) -> Setup:
         """Put together what they say, with objects added."""
@@ -76,7 +84,7 @@ class Manifests(NamedTuple):
 
     def apart(self) -> Clusters:
         """Tell environments apart that were given together."""
-        found = [Manifests(*world, self.settings) for world in worlds(self.objects, self.values)]
+        found = [Manifests(*world, self.settings, self.laid) for world in worlds(self.objects, self.values)]
         return Clusters([(one, one.setup()) for one in found])
 
 
@@ -189,12 +197,8 @@ class _Work:
             self.scraping = scraping(self.setup, self.scraper, rendered, directory)
         mesh = list(mesh_parts(self.setup, self.scraper, rendered)) if self.needs_mesh else []
         edits = [*self.scraping.edits]
-        if mesh and charts.takes_objects(self.scraper):
-            made = [charts.object_edit(self.scraper, part, number) for number, part in enumerate(mesh)]
-            edits += [edit for edit, _ in made]
-            for place, part in zip([place for _, place in made], mesh, strict=True):
-                for path, comment in moved(part.comments, place).items():
-                    self.note(self.scraper.document, path, comment)
+        if mesh and charts.takes_objects(self.setup, self.scraper):
+            edits += self.objects(mesh)
         else:
             self.added += mesh
         self.added += self.scraping.added
@@ -202,6 +206,15 @@ class _Work:
             for path, comment in self.scraping.comments.items():
                 self.note(self.scraper.document, path, comment)
         self.make(edits)
+
+    def objects(self, mesh: Sequence[Part]) -> Iterator[Edit]:
+        """Have the chart install what the mesh is told."""
+        for number, part in enumerate(mesh):
+            edit, place = charts.object_edit(self.scraper, part, number)
+            if self.scraper.document.outer is None:
+                for path, comment in moved(part.comments, place).items():
+                    self.note(self.scraper.document, path, comment)
+            yield edit
 
     def repair(self) -> bool:
         """Make doctor's repair of one error; say whether there was one to make."""
@@ -302,9 +315,11 @@ class _Work:
         """What came of it."""
         differing = [index for index, old in enumerate(self.original) if self.documents[index].tree != old.tree]
         found = self.scraping or Scraping()
+        laid = {id(one.document): one for one in self.manifests.laid}
+        pairs = [(self.original[index], self.documents[index]) for index in differing]
         return Adopted(
             self.first,
-            tuple((self.original[index], self.documents[index]) for index in differing),
+            tuple(laid[id(old)].restored(new) if id(old) in laid else (old, new) for old, new in pairs),
             tuple(self.comments[index] for index in differing),
             tuple(self.added),
             found.apart,
@@ -312,7 +327,9 @@ class _Work:
             tuple(self.repaired),
             tuple(self.errors()),
             self.manifests.settings.chart is not None or charts.version_of(self.first) is not None,
-            to_do=found.to_do,
+            any(id(old) in laid for old, _ in pairs),
+            tuple(charts.unseen(self.first, pairs)),
+            found.to_do,
         )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator, Mapping, Sequence
 
-from generator.adopt.comments import moved
+from generator.adopt.comments import moved, with_comments
+from generator.adopt.layers import difference, replaced
 from generator.adopt.rendered import Part, Rendered, in_directory, renamed
 from generator.adopt.scraping import Scraping, class_edit, free_name, printed, with_element
 from generator.adopt.trees import outermost
-from generator.errors import ValuePath
+from generator.errors import Problem, ValuePath, dotted
 from generator.intake.document import Document, as_list, as_map
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.chart_jobs import default_job, reads_job_map, templated
+from generator.monitoring.chart_releases import FILE
 from generator.monitoring.chart_values import STACK, Values, values_in
 from generator.monitoring.charts import EXTRA_OBJECTS
 from generator.monitoring.charts_prometheus import FLAVOUR as PROMETHEUS_FLAVOUR
@@ -20,9 +23,14 @@ from generator.monitoring.charts_stack import FURTHER, FURTHER_TEXT, SPEC
 from generator.monitoring.edits import APPEND
 from generator.monitoring.mtls import istio_classes, mtls_scrapes
 from generator.monitoring.versions import Version
+from generator.yaml import block
 from generator.yaml.lenient import load_text
 
 FLAVOURS = frozenset({STACK_FLAVOUR, PROMETHEUS_FLAVOUR})
+# Since when the charts install what stands in `extraManifests`: kube-prometheus-stack since a late 46
+# (prometheus-community/helm-charts#2798); prometheus has taken strings, and no maps, since 21.0.1 (#3287).
+_OBJECTS_SINCE: Mapping[str, Version] = {STACK_FLAVOUR: (47,), PROMETHEUS_FLAVOUR: (21, 0, 1)}
+_NAMESPACE_KEYS = ("namespaceOverride", "forceNamespace")
 # kube-prometheus-stack passes scrape classes on since this version.
 _CLASSES_SINCE = (61, 3)
 
@@ -46,6 +54,39 @@ def _place(document: Document) -> tuple[object, ...]:
 def version_of(scraper: Scraper) -> Version | None:
     """Give the version of the chart that says in its document which it is; None where none does."""
     return values_of(scraper).version if scraper.flavour in FLAVOURS else None
+
+
+def missing_values(scraper: Scraper) -> Iterator[Problem]:
+    """Tell of values that could be here, and of which a release replaces the lists."""
+    values = values_of(scraper)
+    for one in values.references:
+        if one.kind in ("ConfigMap", FILE) and not one.optional:
+            what = f"the values in {one.name}" if one.kind == FILE else f"the values in {one.kind} {one.name}"
+            yield Problem(
+                f"{scraper} can't be adopted: {what} aren't here, or can't be read, and what is added would replace "
+                "their lists",
+                values.holder.locate(one.path),
+                hint=f"give {'the file' if one.kind == FILE else f'the {one.kind}'} too",
+            )
+
+
+def unseen(scraper: Scraper, changed: Sequence[tuple[Document, Document]]) -> Iterator[str]:
+    """Tell of values from elsewhere that can't be read, and of what to compare with them."""
+    if scraper.flavour not in FLAVOURS:
+        return
+    values = values_of(scraper)
+    places = [dotted(one.path) for one in values.references]
+    for old, new in changed:
+        if places and outermost(old) is values.holder:
+            inner = values.document.outer is not None
+            after = next(
+                one for one in values_in(new) if (one.document.outer is not None, one.base) == (inner, values.base)
+            )
+            keys = sorted({".".join(path) for path in replaced(difference(values.map(), after.map()))})
+            yield (
+                f"{values.holder} takes values from elsewhere too ({', '.join(places)}): where they set "
+                f"{', '.join(keys)}, put both together, for Helm takes only one of them"
+            )
 
 
 def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str) -> Scraping:
@@ -129,18 +170,27 @@ def _in_text(values: Values, path: ValuePath, text: str, job: Part) -> Scraping:
 # -------------------------------------------------------------------------------------------- what the mesh is told
 
 
-def takes_objects(scraper: Scraper) -> bool:
-    """Say whether values of the scraper's chart can hold Kubernetes objects as maps.
-
-    Where a tool installs the chart, objects stand beside its resource.
-    """
-    return scraper.flavour == STACK_FLAVOUR and not outermost(scraper.document).kind
+def takes_objects(setup: Setup, scraper: Scraper) -> bool:
+    """Say whether the scraper's chart installs Kubernetes objects that its values hold."""
+    if scraper.flavour not in FLAVOURS:
+        return False
+    version = values_of(scraper).version or setup.settings.chart
+    return version is None or version >= _OBJECTS_SINCE[scraper.flavour]
 
 
 def object_edit(scraper: Scraper, part: Part, number: int) -> tuple[Edit, ValuePath]:
-    """Say how to have the chart install an object too, after ``number`` others; give the edit, and its place."""
+    """Say how to have the chart install an object too, after ``number`` others; give the edit, and its place.
+
+    It goes to the release's namespace wherever the chart is installed, if its values don't say another.
+    """
     values = values_of(scraper)
-    path, name, listed = values.where(EXTRA_OBJECTS), str(part.tree["metadata"]["name"]), values.get(EXTRA_OBJECTS)
+    metadata = {key: value for key, value in part.tree["metadata"].items() if key != "namespace"}
+    if any(values.get(key) for key in _NAMESPACE_KEYS):
+        metadata["namespace"] = scraper.namespace
+    tree: object = {**part.tree, "metadata": metadata}
+    if scraper.flavour == PROMETHEUS_FLAVOUR:
+        tree = with_comments(block(tree, sort_keys=False) + "\n", part.comments)
+    path, name, listed = values.where(EXTRA_OBJECTS), str(metadata["name"]), values.get(EXTRA_OBJECTS)
     if isinstance(listed, dict):
-        return Edit(values.document, (*path, name), part.tree), (*path, name)
-    return Edit(values.document, (*path, APPEND), part.tree), (*path, len(as_list(listed)) + number)
+        return Edit(values.document, (*path, name), tree), (*path, name)
+    return Edit(values.document, (*path, APPEND), tree), (*path, len(as_list(listed)) + number)

@@ -11,6 +11,7 @@ from generator.adopt.refusals import owner_of
 from generator.adopt.trees import outermost
 from generator.errors import InputError, Problem
 from generator.monitoring import Scraper, Setup
+from generator.monitoring.charts import chart_of, hides_prometheus
 
 # As kubectl abbreviates them.
 _SHORT: Mapping[str, str] = {
@@ -38,7 +39,8 @@ def adoptable(setup: Setup, selected: Sequence[str]) -> tuple[list[Scraper], lis
         return list({id(scraper): scraper for scraper in wanted}.values()), []
     found = [scraper for scraper in setup.scrapers if scraper.product]
     if not found:
-        raise InputError(_nothing(setup))
+        hidden = [one for document in (*setup.documents, *setup.values) for one in hides_prometheus(document)]
+        raise InputError(hidden or _nothing(setup))
     made = [scraper for scraper in found if owner_of(scraper)]
     others = [scraper for scraper in found if scraper not in made]
     return (others, made) if others else (made, [])
@@ -74,10 +76,14 @@ def _unknown(setup: Setup, text: str) -> Problem:
 def _nothing(setup: Setup) -> Problem:
     kinds = Counter(document.kind for document in setup.documents if document.kind)
     seen = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    files = len(setup.values)
-    seen = ", ".join(
-        part for part in (seen, f"{files} values file{'s' * (files > 1)} of other charts" * bool(files)) if part
-    )
+    ours = sum(bool(chart_of(document)) for document in setup.values)
+    others = len(setup.values) - ours
+    parts = [
+        seen,
+        f"{ours} values file{'s' * (ours > 1)} that switch{'es' * (ours == 1)} Prometheus off" * bool(ours),
+        f"{others} values file{'s' * (others > 1)} of other charts" * bool(others),
+    ]
+    seen = ", ".join(filter(None, parts))
     return Problem(
         "there is no Prometheus here",
         found=seen or "nothing",

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from generator.adopt.adopting import Adopted
+from generator.adopt.charts import FLAVOURS
 from generator.adopt.comments import Comments, with_comments, worded
+from generator.adopt.layers import difference
 from generator.adopt.operations import adds_whole, commented, guarded
 from generator.adopt.rendered import Part
 from generator.adopt.scraping import printed
 from generator.adopt.trees import outermost
 from generator.errors import ValuePath
 from generator.intake.document import Document, as_map
-from generator.patch import json_patch, merge_patch, same
+from generator.patch import json_patch, merge_patch
 from generator.tree import OutputFile
 from generator.yaml import block
 
@@ -34,6 +36,10 @@ _SINCE_28 = "The chart reads `scrapeConfigs` from version 28 on: for an older on
 _GUARD = "This changes nothing: it fails where the object isn't there, which its patch would pass over."
 _WHOLE_TEXT = "This holds all of {} as it was read: adopt again whenever yours changes, or this takes the change back."
 _WHOLE = "What is added as a whole replaces what the object has there by then: adopt again whenever it changes."
+_LAID = (
+    "Lists hold what those of the release's other values held, for Helm replaces them: adopt again when any of its "
+    "values change."
+)
 _ORDER = "Named to keep its place: kustomize puts what a patch names in front."
 _UNSAFE = re.compile(r"[^a-z0-9.-]+")
 _POD_LISTS = {"volumes": "name", "volumeMounts": "mountPath"}
@@ -47,6 +53,11 @@ def safe_name(text: str) -> str:
 def is_of_values(adopted: Adopted) -> bool:
     """Say whether it is a values file that changes, and no Kubernetes object."""
     return not outermost(adopted.scraper.document).kind
+
+
+def stands_apart(adopted: Adopted) -> bool:
+    """Say whether objects to add are for the user to apply: where a chart goes is not where its values are."""
+    return adopted.scraper.flavour in FLAVOURS
 
 
 def files_of(adopted: Adopted, name: str) -> list[OutputFile]:
@@ -79,12 +90,15 @@ class _Layout:
             for (old, new), comments in zip(self.adopted.changed, self.adopted.comments, strict=True)
             for entry in self.patch(old, new, comments)
         ]
-        resources = [self.resource(part) for part in self.adopted.added]
+        apart = stands_apart(self.adopted)
+        resources = [] if apart else [self.resource(part) for part in self.adopted.added]
         tree: Tree = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
         tree |= {"resources": resources} if resources else {}
         tree |= {"patches": patches} if patches else {}
-        notes = [_USE]
+        notes = [_USE, *([_LAID] if self.adopted.laid else []), *(f"{one}." for one in self.adopted.unseen)]
         self.write_apart(notes)
+        if apart:
+            self.write_objects()
         guards = [index for index, entry in enumerate(patches) if "patch" in entry]
         comments: Comments = {("patches", index): worded(_GUARD) for index in guards[:1]}
         self.write("kustomization.yaml", with_comments(block(tree, sort_keys=False) + "\n", comments), *notes)
@@ -145,32 +159,19 @@ class _Layout:
                 if _has_job_map(tree) and not self.adopted.chart_known:
                     notes.append(_SINCE_28)
                 self.write(VALUES, with_comments(block(tree, sort_keys=False) + "\n", comments), *notes)
+        self.write_objects()
+        return self.files
+
+    def write_objects(self) -> None:
+        """Write the objects that the user has to apply, each to a file of its own."""
         for part in self.adopted.added:
-            note = "Apply this to the release's namespace: no values install it."
+            note = "Apply this to the release's namespace: this version of the chart installs no objects of its values."
             name = f"{safe_name(part.tree['kind'])}.yaml"
             self.write(name, with_comments(block(part.tree, sort_keys=False) + "\n", part.comments), note)
-        return self.files
 
 
 def _has_job_map(tree: Mapping[str, Any]) -> bool:
     return any(key == "scrapeConfigs" or (isinstance(part, dict) and _has_job_map(part)) for key, part in tree.items())
-
-
-def difference(base: Mapping[str, Any], wanted: Mapping[str, Any]) -> Tree:
-    """Give the values that make ``base`` what is wanted where Helm merges them over it.
-
-    Maps are merged, all else replaces; a key that goes is null.
-    """
-    found: Tree = {key: None for key in base if key not in wanted}
-    for key, new in wanted.items():
-        old = base.get(key)
-        if isinstance(old, dict) and isinstance(new, dict) and key in base:
-            inner = difference(old, new)
-            if inner:
-                found[key] = inner
-        elif key not in base or not same(old, new):
-            found[key] = new
-    return found
 
 
 # ------------------------------------------------------------------------------------------------------- patches

@@ -66,6 +66,9 @@ class _Work:
     def new_text(self, document: Document, path: ValuePath, value: object) -> str:
         """Edit the text that an embedded document is read from."""
         text, tree = self.text(document), self.tree(document)
+        if not load_text(text, document.source)[0]:  # there are comments at most
+            end = "" if not text or text.endswith("\n") else "\n"
+            return f"{text}{end}{block(edited_tree({}, path, value), sort_keys=False)}\n"
         change = Change(document.index, (*document.path, *position(tree, path)), REMOVED if value is REMOVE else value)
         try:
             return _without_blanks(edited(text, document.source, [change]), document.source)
@@ -78,13 +81,14 @@ class _Work:
         """The text of an embedded document, as it is by now."""
         assert document.outer is not None  # noqa: S101  # its callers have looked
         outer, place = document.outer
-        return str(value_at(self.tree(outer), place))
+        return str(value_at(self.tree(outer), place) or "")
 
     def tree(self, document: Document) -> object:
         """The tree of any document, as it is by now."""
         if document.outer is None:
             return self.trees[id(document)]
-        return value_at(load_text(self.text(document), document.source)[0][document.index], document.path)
+        listed, _ = load_text(self.text(document), document.source)
+        return value_at(listed[document.index], document.path) if listed else {}
 
 
 def _without_blanks(text: str, source: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from generator.adopt import Adopted, Manifests, Templates
     from generator.errors import Problem
     from generator.intake import Intake
+    from generator.monitoring import Settings
     from generator.tree import OutputFolder, OutputUnit
 
 
@@ -70,7 +71,6 @@ def adopt(
     What is there stays: a Kustomize component patches only what is missing, a values file for a chart holds only the
     keys that change. FILE is as for doctor; give the configuration together with the workload.
     """
-    from generator.adopt import Manifests
     from generator.tree import OutputFolder
 
     folders = Folders(**where)
@@ -82,10 +82,10 @@ def adopt(
     settings = settings_of(
         istio or templates.version_of("istio"), kubernetes or templates.version_of("kubernetes"), chart
     )
-    manifests = Manifests(intake.manifests, intake.values, settings)
+    manifests, notes = _together(intake, files, settings)
     with hints_for("adopt"):
         found, names, left_out = _found(manifests, templates, intake, selected, name)
-    for problem in (*templates.notes(), *worded_for("adopt", intake.unrendered), *left_out):
+    for problem in (*templates.notes(), *worded_for("adopt", intake.unrendered), *notes, *left_out):
         say(_plain(f"note: {problem}"))
     units = _units(found, names)
     with OutputFolder(output, shown, compare_only=check) as folder:
@@ -132,6 +132,14 @@ def _templates(folders: Folders, environment: str) -> Templates:
         raise InputError(problems) from error
 
 
+def _together(intake: Intake, files: tuple[str, ...], settings: Settings) -> tuple[Manifests, list[Problem]]:
+    """Give the manifests, values put together that Helm lays over each other, and what to tell of that."""
+    from generator.adopt import Manifests, lay
+
+    layers = lay(intake.manifests, intake.values, files)
+    return Manifests(layers.objects, layers.values, settings, layers.laid), list(layers.notes)
+
+
 def _found(
     manifests: Manifests, templates: Templates, intake: Intake, selected: tuple[str, ...], name: str | None
 ) -> tuple[list[Adopted], list[str], list[Problem]]:
@@ -141,7 +149,7 @@ def _found(
         InputError: something of it can't be adopted: every reason.
     """
     from generator.adopt import adopt as adopted
-    from generator.adopt import adoptable, folder_names
+    from generator.adopt import adoptable, conflicts, folder_names
     from generator.errors import InputError, Problem
 
     setup = manifests.setup()
@@ -159,6 +167,7 @@ def _found(
             found.append(adopted(*clusters.with_scraper(scraper), templates))
         except InputError as error:
             problems += error.problems
+    problems += conflicts([pair for one in found for pair in one.changed], manifests.values)
     if problems:
         raise InputError(dict.fromkeys(problems))
     notes = [Problem(f"{one} is left out: what makes it is here too", one.document.locate()) for one in made]
@@ -186,7 +195,7 @@ def _tell(found: list[Adopted], names: list[str], folder: OutputFolder, *, quiet
 
 
 def _lines(adopted: Adopted, place: str, *, quiet: bool) -> Iterator[str]:
-    from generator.adopt import is_of_values
+    from generator.adopt import is_of_values, stands_apart
 
     scraper = adopted.scraper
     if not quiet:
@@ -199,10 +208,11 @@ def _lines(adopted: Adopted, place: str, *, quiet: bool) -> Iterator[str]:
             yield f"{scraper}: add {place} to the components of your kustomization"
         for finding in adopted.repaired:
             yield f"  repaired: {finding.resource}: {finding.found} ({finding.rule.id})"
-    if is_of_values(adopted) and adopted.added:
-        for part in adopted.added:
-            file = f"{place}/{part.tree['kind'].lower()}.yaml"
-            yield f"  to do: kubectl apply -n NAMESPACE -f {file} (that of the release: no values install it)"
+    for part in adopted.added if stands_apart(adopted) else ():
+        file = f"{place}/{part.tree['kind'].lower()}.yaml"
+        yield f"  to do: kubectl apply -n NAMESPACE -f {file} (that of the release: this chart installs no objects)"
+    for text in adopted.unseen:
+        yield f"  to do: {text}"
     if adopted.apart is not None and not adopted.is_nothing:
         yield f"  to do: the jobs in {place}/scrape-jobs.yaml belong into {adopted.where}"
     for line in () if adopted.is_nothing else adopted.to_do:

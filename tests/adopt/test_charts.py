@@ -113,8 +113,28 @@ def test_extra_manifests_keep_their_form(own, kind):
     assert isinstance(ours, kind)
 
 
-def test_the_prometheus_chart_installs_no_such_thing_so_the_sidecar_lies_beside():
-    assert set(files(of_values(CHART))) == {"values.yaml", "sidecar.yaml"}
+def test_the_prometheus_chart_takes_the_sidecar_as_a_text():
+    own = "extraManifests:\n- |\n  kind: A\n"
+    found = check(CHART + own)
+    assert set(files(found)) == {"values.yaml"}
+    first, second = tree_of(files(found)["values.yaml"])["extraManifests"]
+    assert first == "kind: A\n"
+    assert "# One host that speaks mTLS" in second
+    sidecar = tree_of(second)
+    assert (sidecar["kind"], "namespace" in sidecar["metadata"]) == ("Sidecar", False)
+
+
+def test_the_sidecar_goes_where_the_values_put_prometheus():
+    [text] = tree_of(files(of_values(CHART + "forceNamespace: elsewhere\n"))["values.yaml"])["extraManifests"]
+    assert tree_of(text)["metadata"]["namespace"] == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "beside"),
+    [(STACK, (46, 8), True), (STACK, (47,), False), (CHART, (21, 0, 0), True), (CHART, (21, 0, 1), False)],
+)
+def test_where_a_charts_version_installs_no_objects_the_sidecar_lies_beside(text, version, beside):
+    assert ("sidecar.yaml" in files(of_values(text, chart=version))) is beside
 
 
 def test_the_chart_takes_jobs_as_a_map_since_28():
@@ -193,7 +213,9 @@ spec:
     written = files(found)
     *_, patch = tree_of(written["kustomization.yaml"])["patches"]
     assert patch["target"]["kind"] == "HelmRelease"
-    assert any(name.startswith("sidecar-") for name in written)
+    assert set(written) == {"kustomization.yaml", "helmrelease-mon.patch.yaml"}
+    [sidecar] = found.changed[0][1].get("spec", "values", "extraManifests")
+    assert sidecar["kind"] == "Sidecar"
     assert adopted(block(found.changed[0][1].tree) + "\n").changed == ()
 
 

@@ -11,7 +11,7 @@ from generator.cli.adopt import adopt as command
 from generator.cli.commands import invoke as run
 from generator.errors import InputError, OutputError
 from generator.yaml import block, load
-from tests.adopt.helpers import adopted
+from tests.adopt.helpers import adopted, tree_of
 from tests.adopt.test_adopting import CONFIGURATION, WORKLOAD, both
 from tests.adopt.test_refusals import POD
 from tests.tools import run as run_tool
@@ -224,12 +224,67 @@ def test_what_doctor_cant_repair_is_told(project, capsys):
     assert "to do: Deployment monitoring/prometheus: the container istio-proxy mounts" in capsys.readouterr().err
 
 
+def two_values_files(project: Path, more: str = "") -> None:
+    (project / "values").mkdir()
+    for name, text in (("dev", ""), ("prod", more)):
+        (project / f"values/{name}.yaml").write_text(f"prometheus:\n  prometheusSpec:\n    replicas: 2\n{text}")
+
+
 def test_two_values_files_of_one_chart_get_the_files_names_behind(project):
-    for name in ("dev", "prod"):
-        (project / f"{name}.yaml").write_text("prometheus:\n  prometheusSpec: {replicas: 2}\n")
-    invoke("dev.yaml", "prod.yaml")
+    two_values_files(project)
+    invoke("values")
     folders = {path.name for path in (project / "output/adopt").iterdir()}
     assert folders == {"kube-prometheus-stack-dev", "kube-prometheus-stack-prod"}
+
+
+def test_values_files_that_are_named_are_one_releases_in_their_order(project, capsys):
+    two_values_files(project, "    volumes: [{name: a, emptyDir: {}}]\n")
+    invoke("values/prod.yaml", "values/dev.yaml")
+    assert "in this order: values/prod.yaml, values/dev.yaml" in capsys.readouterr().err
+    ours = tree_of((project / "output/adopt/kube-prometheus-stack/values.yaml").read_text())
+    assert [one["name"] for one in ours["prometheus"]["prometheusSpec"]["volumes"]] == ["a", "istio-workload-certs"]
+
+
+def test_values_files_of_a_folder_that_may_be_one_releases_are_refused_where_lists_would_be_lost(project):
+    two_values_files(project, "    volumes: [{name: a, emptyDir: {}}]\n")
+    with pytest.raises(InputError, match=r"replaces its prometheus\.prometheusSpec\.volumes"):
+        invoke("values")
+    assert written(project) == set()
+    assert invoke("values/prod.yaml") == 0
+
+
+def test_what_a_release_takes_from_elsewhere_is_told_in_the_component_too(project, capsys):
+    text = (
+        "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: mon, namespace: kube-system}\n"
+        "spec: {chart: kube-prometheus-stack, targetNamespace: a, set: {grafana.enabled: 'false'}}\n"
+    )
+    (project / "chart.yaml").write_text(text)
+    invoke("chart.yaml", "-q")
+    assert "to do: HelmChart kube-system/mon takes values from elsewhere too (spec.set)" in capsys.readouterr().err
+    [component] = (project / "output/adopt").glob("*/kustomization.yaml")
+    assert "takes values from elsewhere too (spec.set)" in " ".join(component.read_text().replace("# ", "").split())
+
+
+def test_a_prometheus_whose_values_cant_be_read_is_told_apart_from_none(project):
+    (project / "chart.yaml").write_text(
+        "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: mon}\n"
+        "spec:\n  chart: kube-prometheus-stack\n  valuesContent: |\n    prometheus: {{ values }}\n"
+    )
+    with pytest.raises(InputError, match="a template has still to be filled in"):
+        invoke("chart.yaml")
+
+
+def test_a_chart_that_installs_no_objects_leaves_them_to_the_user(project, capsys):
+    (project / "values.yaml").write_text("prometheus:\n  prometheusSpec: {replicas: 2}\n")
+    invoke("values.yaml", "--chart-version", "45.10")
+    assert "sidecar.yaml (that of the release: this chart installs no objects)" in capsys.readouterr().err
+
+
+def test_a_chart_whose_prometheus_is_switched_off_is_told_apart_from_others(project):
+    (project / "values.yaml").write_text("prometheus: {enabled: false, prometheusSpec: {replicas: 2}}\n")
+    with pytest.raises(InputError, match="no Prometheus here") as caught:
+        invoke("values.yaml")
+    assert caught.value.problems[0].found == "1 values file that switches Prometheus off"
 
 
 def test_templates_of_a_teams_own_that_render_no_prometheus_are_told(project):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.adopt.component import difference
+from generator.adopt.layers import difference
 from generator.intake import documents_of
 from generator.values import Layer, merge_layers
 from generator.yaml import block
