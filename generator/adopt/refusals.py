@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from generator.adopt import charts
 from generator.adopt.trees import outermost
 from generator.errors import Problem, ValuePath
 from generator.intake.document import Document, as_list, as_map
@@ -29,6 +30,8 @@ def owner_of(scraper: Scraper) -> str:
 def refusals(setup: Setup, scraper: Scraper, documents: Sequence[Document]) -> Iterator[Problem]:
     """Everything for which a scraper can't be adopted; nothing where it can."""
     yield from _not_patchable(scraper, documents)
+    if scraper.flavour in charts.FLAVOURS and any(outermost(scraper.document) is one for one in documents):
+        yield from charts.missing_values(scraper)
     if mesh := other_mesh(setup, scraper):
         yield Problem(
             f"{scraper} can't be adopted: {mesh.says}",

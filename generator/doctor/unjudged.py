@@ -81,12 +81,15 @@ def _missing_configurations(setup: Setup) -> Iterator[Problem]:
                 if operated
                 else f"give the ConfigMap that holds {configuration_file(scraper)} too",
             )
-        reference = scraper.of_resource("additionalScrapeConfigs")
+        field, reference = "additionalScrapeConfigs", scraper.of_resource("additionalScrapeConfigs")
+        if scraper.flavour == "kube-prometheus-stack" and not isinstance(reference, dict):
+            field, reference = f"{field}Secret", scraper.of_resource(f"{field}Secret")
+            reference = reference if isinstance(reference, dict) and reference.get("enabled") is True else None
         name = reference.get("name") if isinstance(reference, dict) else None
         if isinstance(name, str) and not any(secret.name == name for secret in setup.of_kind("Secret", group="")):
             yield Problem(
                 f"the Secret {name} is not here, so the jobs in it can't be judged",
-                scraper.document.locate((*(scraper.resource or ()), "additionalScrapeConfigs")),
+                scraper.document.locate((*(scraper.resource or ()), field)),
                 hint="give the Secret too; of what it holds, only the names and paths of a fault are printed",
             )
 
@@ -119,6 +122,8 @@ def _without_certificate(setup: Setup) -> Iterator[Problem]:
     """Scrapers that have nothing to do with certificates, nor with merged metrics: that may be all they need."""
     for scraper in setup.scrapers:
         if not scraper.product or setup.writer(scraper) is not None or next(legacy_volumes(scraper), None):
+            continue
+        if setup.referred.is_part(scraper.document):  # what it has isn't known
             continue
         scrapes = setup.scrapes_of(scraper)
         if not any(scrape.has_istio_names or scrape.metrics_path == _MERGED for scrape in scrapes):

@@ -247,3 +247,24 @@ def test_kinds_and_charts_that_nobody_knows_are_named():
     (problem,) = examine(assemble([], documents_of(values, "v.yaml"))).unjudged
     assert problem.message == "the values can't be judged: it isn't known of which chart they are"
     assert str(problem.location) == "v.yaml:3:5"
+
+
+@pytest.mark.parametrize("enabled", ["true", "false"])
+def test_a_secret_of_jobs_that_values_name_is_missed_where_it_is_not_here(enabled):
+    text = f"""\
+prometheus:
+  prometheusSpec:
+    additionalScrapeConfigsSecret: {{enabled: {enabled}, name: jobs, key: a.yaml}}
+"""
+    found = examine(assemble([], documents_of(text, "values.yaml"))).unjudged
+    missed = [f"{one.location}: {one.message}" for one in found if "Secret" in one.message]
+    wanted = ["values.yaml:3:5: the Secret jobs is not here, so the jobs in it can't be judged"]
+    assert missed == (wanted if enabled == "true" else [])
+
+
+@pytest.mark.parametrize(("more", "count"), [("", 1), ("  set: {a.b: c}\n", 0)])
+def test_a_certificate_isnt_missed_where_values_are_elsewhere(more, count):
+    text = (
+        "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: a}\nspec:\n  chart: kube-prometheus-stack\n"
+    )
+    assert sum("has no certificate" in one for one in told(text + more)) == count
