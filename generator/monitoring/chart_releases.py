@@ -118,9 +118,8 @@ def _first_flux_references(document: Document) -> Iterator[Reference]:
         elsewhere = selected.get("namespace") not in {None, "", document.namespace}
         name, key = str(selected.get("name") or ""), str(selected.get("key") or _VALUES_KEY)
         yield Reference(path, "" if elsewhere else kind, name, key, selected.get("optional") is True)
-    for secret in ("valueFileSecrets",):
-        if document.get("spec", secret):
-            yield Reference(("spec", secret))
+    if document.get("spec", "valueFileSecrets"):
+        yield Reference(("spec", "valueFileSecrets"))
 
 
 def _flux_references(document: Document) -> Iterator[Reference]:

@@ -114,7 +114,7 @@ spec:
 """
     assert only(text, "legacy-secret").severity == "error"
     exporter = text.replace("-prometheus:v", "-prometheus-adapter:v")
-    assert [(one.rule.id, one.severity) for one in diagnose(exporter)] == [("legacy-secret", "warning")]
+    assert [(one.rule.id, one.severity) for one in diagnose(exporter)] == [("legacy-secret", "info")]
 
 
 def test_what_is_laid_over_a_chart_of_ranchers_is_judged_as_its_values():

@@ -149,3 +149,60 @@ def test_a_releases_own_values_and_those_below_are_judged_one_by_one_which_is_to
 def test_another_config_map_or_a_single_value_is_no_layer(more: str) -> None:
     text = flux(CHART + f"valuesFrom: [{{kind: ConfigMap, {more}}}]\n") + BASE
     assert len(notes(text)) == 1
+
+
+def first_flux(more: str, version: str = "helm.fluxcd.io/v1") -> str:
+    return (
+        f"apiVersion: {version}\nkind: HelmRelease\nmetadata: {{name: kps, namespace: flux}}\n"
+        f"spec:\n{indent(more, '  ')}"
+        "  values: {prometheus: {prometheusSpec: {secrets: [istio.default]}}}\n"
+    )
+
+
+_REPOSITORY = "chart: {repository: 'https://charts.example.com', name: prometheus-operator, version: 8.13.0}\n"
+
+
+@pytest.mark.parametrize("version", ["helm.fluxcd.io/v1", "flux.weave.works/v1beta1"])
+@pytest.mark.parametrize("chart", [_REPOSITORY, "chart: {git: 'git@example.com:a', path: a/prometheus-operator}\n"])
+def test_releases_of_the_first_flux_hold_values_too(version: str, chart: str) -> None:
+    [scraper] = setup_of(first_flux(chart, version)).scrapers
+    assert scraper.of_resource("secrets") == ["istio.default"]
+
+
+@pytest.mark.parametrize(
+    ("more", "release", "namespace"),
+    [
+        ("", "flux-kps", "flux"),
+        ("targetNamespace: monitoring\n", "flux-monitoring-kps", "monitoring"),
+        ("releaseName: mon\ntargetNamespace: monitoring\n", "mon", "monitoring"),
+    ],
+)
+def test_the_first_flux_names_releases_after_namespaces(more: str, release: str, namespace: str) -> None:
+    [values] = values_in(documents_of(first_flux(_REPOSITORY + more), "test.yaml")[0])
+    assert (values.release, values.namespace, values.version) == (release, namespace, (8, 13, 0))
+
+
+def test_a_release_of_the_first_flux_without_a_namespace_has_no_name_that_is_known() -> None:
+    text = first_flux(_REPOSITORY).replace(", namespace: flux", "")
+    assert values_in(documents_of(text, "test.yaml")[0])[0].release == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "count"),
+    [
+        ("valuesFrom: [{configMapKeyRef: {name: base}}]\n", 1),
+        ("valuesFrom: [{configMapKeyRef: {name: base, namespace: monitoring}}]\n", 1),
+        ("valuesFrom: [{externalSourceRef: {url: 'https://example.com'}}]\n", 1),
+        ("valueFileSecrets: [{name: a}]\n", 1),
+        ("", 0),
+    ],
+)
+def test_the_first_flux_takes_values_from_elsewhere_too(more: str, count: int) -> None:
+    told = [note for note in notes(first_flux(_REPOSITORY + more)) if "values from elsewhere" in note]
+    assert len(told) == count
+
+
+def test_the_first_flux_reads_a_config_map_of_its_namespace() -> None:
+    text = first_flux(_REPOSITORY + "valuesFrom: [{configMapKeyRef: {name: base}}]\n") + BASE
+    assert len(setup_of(text.replace("namespace: monitoring", "namespace: flux")).scrapers) == 2
+    assert len(setup_of(text).scrapers) == 1
