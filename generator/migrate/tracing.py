@@ -57,8 +57,8 @@ class Tracing:
         outer, path = document.outer
         if not isinstance(outer, BuiltDocument):
             return _held(document, self._embedded(outer), path)
-        if path in outer.files:
-            return self._shared(Document(document.tree, outer.files[path], document.index, document.path))
+        if file := outer.file(path):
+            return self._shared(Document(document.tree, file, document.index, document.path))
         origins = outer.origins(path)
         if not origins:
             raise _untraceable(outer, path)

@@ -166,6 +166,7 @@ def test_what_a_list_without_its_dash_says_is_not_missed_elsewhere():
         ("false", "false"),
         ("9090", "9090"),
         ("9090  # the port", "9090"),
+        ("2.41", "2.41"),
         ("yes", None),
         ("0x10", None),
         ("1.50", None),

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from generator.doctor import examine_all
-from generator.doctor.rules.examples import PLAIN, but
+from generator.doctor.rules.examples import CONFIGURATION, PLAIN, but
 from generator.doctor.rules.spoiling import MEMORY, OUTBOUND
 from generator.intake import read
 from generator.migrate import Migration, Sources, migrate, open_sources
@@ -137,6 +137,18 @@ def write_incomplete_base(folder: Path) -> None:
     files = {"base/kustomization.yaml": BASE, "base/prometheus.yaml": base, "prod/patch.yaml": patch}
     files["prod/kustomization.yaml"] = "resources: [../base]\npatches:\n- path: patch.yaml\n"
     write_tree(folder / "k", files)
+
+
+def test_a_patch_that_replaces_a_generated_file_is_changed_and_not_the_file(folder):
+    job = but(CONFIGURATION, ("        insecure_skip_verify: true\n", ""))
+    files = {"prometheus.yaml": PLAIN, "prometheus.yml": "scrape_configs: []\n", "patch.yaml": job}
+    files["kustomization.yaml"] = (
+        "resources: [prometheus.yaml]\npatches:\n- path: patch.yaml\n"
+        "configMapGenerator:\n- name: prometheus\n  namespace: monitoring\n  files: [prometheus.yml]\n"
+    )
+    write_tree(folder / "k", files)
+    assert list(changed("k")) == ["k/patch.yaml"]
+    assert left("k") == []
 
 
 def test_a_sound_build_of_an_incomplete_base_is_left_alone(folder):

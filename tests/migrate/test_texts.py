@@ -12,7 +12,7 @@ import pytest
 from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, WORKLOAD_AND_CONFIGURATION, but
 from generator.doctor.rules.spoiling import ANNOTATIONS, INBOUND, MEMORY, MOUNT, OUTBOUND
 from generator.migrate.diffing import old_line, unified
-from generator.yaml import load
+from generator.yaml import load, load_documents
 from tests.migrate.law import NAME, check_law, findings, repaired
 
 LEGACY = but(PLAIN, (MEMORY, "secret:\n          secretName: istio.default"), (ANNOTATIONS, ""))
@@ -211,6 +211,46 @@ def test_what_is_indented_keeps_its_comments_and_quotes():
     first, _, rest = beside.partition("\n")
     indented = f"{first}\n{indent(rest, '  ')}"
     assert repaired(old) == old.replace(beside, indented)
+
+
+def monitor_sharing(more: str) -> str:
+    monitor = OPERATOR[: OPERATOR.index("  podMetricsEndpoints")].replace("kind: PodMonitor", "kind: ServiceMonitor")
+    return (
+        monitor.replace("  scrapeClass: istio-mtls\n", "")
+        + f"""\
+  endpoints:
+  - port: http-a
+    scheme: &s https
+    tlsConfig: &tls  # of the mesh
+      caFile: "/etc/prom-certs/root-cert.pem"
+      certFile: "/etc/prom-certs/cert-chain.pem"
+      keyFile: "/etc/prom-certs/key.pem"
+  - port: http-b
+    scheme: *s
+    tlsConfig: *tls
+  - port: http-c
+    scheme: *s
+    tlsConfig:
+      <<: *tls
+      serverName: a
+{more}"""
+    )
+
+
+def test_what_all_places_lack_that_share_an_anchor_is_added_once():
+    old = monitor_sharing("")
+    new = repaired(old)
+    line = "      insecureSkipVerify: true\n"
+    assert new.count(line) == old.count(line) + 1
+    assert len(new.splitlines()) == len(old.splitlines()) + 2
+    assert new.count("*tls") == old.count("*tls")
+
+
+def test_what_another_place_has_of_an_anchor_stays_as_it_is():
+    old = monitor_sharing("  x: *tls\n")
+    before, after = (load_documents(text, "a.yaml")[-1] for text in (old, repaired(old)))
+    assert after["spec"]["x"] == before["spec"]["x"]
+    assert all(one["tlsConfig"]["insecureSkipVerify"] for one in after["spec"]["endpoints"])
 
 
 def test_a_comment_that_silences_a_rule_keeps_its_fix_away():

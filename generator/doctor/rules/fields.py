@@ -182,8 +182,8 @@ def _spelt(value: object) -> str:
 
 
 def _is_spelt_so(document: Document, path: ValuePath, value: object) -> bool:
-    """Whether the text has a boolean or a number as it would stand in quotes: not ``yes``, 0x10 or 1_000."""
-    if not isinstance(value, (bool, int)):
+    """Whether the text has a boolean or a number as it would stand in quotes: not ``yes``, 0x10 or 1.50."""
+    if not isinstance(value, (bool, int, float)):
         return False
     place = document.locate(path)
     line = document.line(place.line, path)[place.column - 1 :]

@@ -43,24 +43,29 @@ class BuiltDocument(Document):
 
         A string that is a whole file is at the beginning of that file.
         """
-        if path in self.files:
-            return Location(self.files[path].source, 1, 1)
+        if file := self.file(path):
+            return Location(file.source, 1, 1)
         document, inner = self._origin(path)
         return document.locate(inner)
 
     def line(self, number: int, path: ValuePath = ()) -> str:
         """Give a line of the file that ``locate(path)`` names."""
-        if path in self.files:
-            return self.files[path].line(number)
+        if file := self.file(path):
+            return file.line(number)
         document, inner = self._origin(path)
         return document.line(number, inner)
 
     def place_inside(self, path: ValuePath, line: int, column: int) -> Location:
         """Turn a place in the text that the string at ``path`` holds into one in the file that the text is from."""
-        if path in self.files:
-            return Location(self.files[path].source, line, column)
+        if file := self.file(path):
+            return Location(file.source, line, column)
         document, inner = self._origin(path)
         return document.place_inside(inner, line, column)
+
+    def file(self, path: ValuePath) -> Text | None:
+        """Give the file whose text a string is as a whole; None where it isn't, or a patch says something else."""
+        text = self.files.get(path)
+        return text if text is not None and text.content == self.get(*path) else None
 
     def origins(self, path: ValuePath) -> list[tuple[Document, ValuePath]]:
         """Give every document that says something of what stands at a path, with the path there.
