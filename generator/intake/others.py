@@ -28,6 +28,8 @@ def told_as(tree: Mapping[str, Any]) -> tuple[str, str]:
     # What a helmfile's releases hold, or name, it lays over each other itself, and fills templates in.
     if any("chart" in as_map(one) for one in as_list(tree.get("releases"))):
         return "a helmfile, whose releases are not rendered", "render it first: helmfile template | sidecert doctor -"
+    if any(".istio.io/" in key for key in tree):  # an annotation's key, as blocks without their blanks have it
+        return "a block that has lost its indentation", "indent it as the original does, and give the whole object"
     part = _part(tree)
     return (f"a part of {part}, without apiVersion and kind", WHOLE) if part else ("", "")
 

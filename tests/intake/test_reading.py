@@ -162,6 +162,7 @@ def test_what_values_may_say_too_is_no_part_of_an_object(reads: Reads, text: str
     ("name", "text", "said"),
     [
         ("a.json", '{"title": "x", "panels": []}', "a.json:1:1: this is a Grafana dashboard"),
+        ("a.yaml", "spec:\nmetadata:\nproxy.istio.io/config: x", "a.yaml:1:1: this is a block that has lost"),
         ("a.json", '{"dependencies": {}}', "a.json:1:1: this is no Kubernetes object"),
         ("a.yaml", "scrape_configs: []", "a.yaml:1:1: this is a Prometheus configuration; what is needed is"),
         ("a.yaml", "- 1\n", "a.yaml:1:1: this is a list, not a Kubernetes object"),
