@@ -13,6 +13,7 @@ from generator.migrate.parts import Part, joined, part_with, parts_of
 from generator.monitoring.edits import APPEND, REMOVE, Edit, position
 from generator.yaml import editing as yaml_editing
 from generator.yaml import load_documents
+from generator.yaml.editing.shared import changed_everywhere, shared_part
 from generator.yaml.editing.spelling import respelled, spelling
 from generator.yaml.lenient import load_text
 
@@ -33,6 +34,12 @@ def place_of_edit(edit: Edit) -> Place:
     return (*place_of(edit.document), edit.document.index, *edit.document.path, *edit.path)
 
 
+def _place_in_text(edit: Edit) -> tuple[Place, int, ValuePath]:
+    """Give the place of an edit in the text that its document was read from."""
+    document = edit.document
+    return place_of(document), document.index, (*document.path, *edit.path)
+
+
 class _Along(NamedTuple):
     """What goes along with a value: the comments at it, and how it is written."""
 
@@ -46,11 +53,15 @@ class Texts:
     Documents are those that were read from the files as they are at the beginning.
     """
 
-    __slots__ = ("_files", "_inner", "_parts")
+    __slots__ = ("_files", "_inner", "_parts", "_planned")
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        """Take the files' texts, by their names."""
+    def __init__(self, files: Mapping[str, str], planned: Sequence[Edit] = ()) -> None:
+        """Take the files' texts, by their names, and all edits that are to come.
+
+        What several places share by an anchor is changed once where all of them are to be changed alike.
+        """
         self._files = files
+        self._planned = {_place_in_text(edit): edit.value for edit in planned}
         #: The files in which something was changed.
         self._parts: dict[str, list[Part]] = {}
         #: What has become of the texts within strings.
@@ -67,6 +78,7 @@ class Texts:
             InputError: an edit can't be made; each problem has a location.
         """
         new = Texts(self._files)
+        new._planned = self._planned
         new._parts, new._inner = dict(self._parts), dict(self._inner)
         moved = {id(edit): move for move in moves(edits) for edit in move}
         renamings: dict[int, bool] = {}
@@ -87,13 +99,31 @@ class Texts:
         document = edit.document
         text, index = self._text(document)
         whole = (*document.path, *edit.path)
-        new = _edited(document, text, index, whole, edit.value)
+        new = self._changed_at_anchor(edit, text, index) or _edited(document, text, index, whole, edit.value)
         if edit.comment and _is_readable(new, document.source) and not self._says(document, edit.comment):
             new = with_comments(new, document.source, index, whole, Comments((f"# {edit.comment}",)))
         if any(along) and _is_readable(new, document.source):
             new = respelled(new, document.source, index, whole, along.spelling)
             new = with_comments(new, document.source, index, whole, along.comments)
         self._put(document, new)
+
+    def _changed_at_anchor(self, edit: Edit, text: str, index: int) -> str | None:
+        """Make an edit where several places share the value, if each of them is to be changed so; None where not."""
+        document = edit.document
+        path = (*document.path, *edit.path)
+        fits = edit.value is not REMOVE and path[-1:] != (APPEND,) and "&" in text
+        if not fits or not _is_readable(text, document.source):
+            return None
+        shared = shared_part(text, document.source, index, path)
+        place = place_of(document), document.index
+        if shared is None or any(
+            (key := (*place, one)) not in self._planned or self._planned[key] != edit.value for one in shared.read
+        ):
+            return None
+        wanted = load_documents(text, document.source, any_keys=True)[index]
+        for one in shared.read:
+            wanted = yaml_editing.changed(wanted, one, edit.value)
+        return changed_everywhere(text, document.source, index, shared, wanted)
 
     def _says(self, document: Document, comment: str) -> bool:
         """Whether the file says something in a comment already."""

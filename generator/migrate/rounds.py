@@ -152,7 +152,7 @@ class _Work:
         """Make the fixes that can be made together; say whether anything has changed."""
         self.seen.add(hash(tuple(self.texts.values())))
         chosen = together(self.traced())
-        texts, made = Texts(self.texts), list[Made]()
+        texts, made = Texts(self.texts, [edit for _, edits in chosen for edit in edits]), list[Made]()
         for finding, edits in chosen:
             try:
                 texts = texts.apply(edits)

@@ -248,7 +248,8 @@ def test_what_all_places_lack_that_share_an_anchor_is_added_once():
 
 def test_what_another_place_has_of_an_anchor_stays_as_it_is():
     old = monitor_sharing("  x: *tls\n")
-    before, after = (load_documents(text, "a.yaml")[-1] for text in (old, repaired(old)))
+    before: Any = load_documents(old, "a.yaml")[-1]
+    after: Any = load_documents(repaired(old), "a.yaml")[-1]
     assert after["spec"]["x"] == before["spec"]["x"]
     assert all(one["tlsConfig"]["insecureSkipVerify"] for one in after["spec"]["endpoints"])
 

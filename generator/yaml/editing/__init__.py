@@ -9,6 +9,7 @@
     flow     the same between brackets, and in JSON
     anchors  values that several places share
     spelling how a scalar is written, for one that goes elsewhere
+    shared   one change of a value for all places that share it
     plan     what to change first, so that a tree becomes another one
 
 ruamel.yaml's round trip loses blanks, line ends and alignment. So the text is cut where the parser's marks say. No text
