@@ -158,6 +158,16 @@ def test_gives_the_same_to_programs(inject):
     assert fine["pod"] == pods(inject("b.yaml"))[0]
 
 
+def test_values_that_a_template_has_still_to_fill_in_are_told(inject):
+    release = (
+        "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: mon}\n"
+        "spec:\n  chart: prometheus\n  valuesContent: |\n    server: {{ values }}\n"
+    )
+    found = inject("a.yaml", a=release)
+    assert found.code == 2
+    assert "the values of prometheus in HelmChart mon can't be judged: a template has still" in found.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -82,6 +82,7 @@ def inject(
     the files say what they are made of.
     """
     from generator.monitoring import assemble
+    from generator.monitoring.charts import hides_prometheus
     from generator.monitoring.worlds import worlds
 
     def mesh_of(setup: Setup, namespace: str) -> Mesh:
@@ -104,7 +105,8 @@ def inject(
         for maker, view, namespace, name in _pods(setup):
             shown = _made(maker, view, namespace, name, mesh_of(setup, namespace))
             made.setdefault((id(view.document), name), shown)
-    notes = worded_for("inject", [*intake.unrendered, *intake.left_out])
+    hidden = [one for document in (*intake.manifests, *intake.values) for one in hides_prometheus(document)]
+    notes = worded_for("inject", [*intake.unrendered, *intake.left_out, *hidden])
     if not made:
         _refuse_nothing(files, notes)
     _print(list(made.values()), form)
