@@ -58,6 +58,8 @@ _SERVER_KEYS = {
     "sidecarTemplateValues",
     "tsdb",
 }
+# Of `server` in Bitnami's chart.
+_BITNAMI_KEYS = {"configuration", "existingConfigmap", "extraScrapeConfigs", "thanos"}
 # Jobs of the prometheus chart's own, which values change or switch off.
 _OWN_JOBS = (
     "kubernetes-apiservers",
@@ -174,7 +176,8 @@ def _below(key: str, tree: Mapping[str, Any]) -> str:
     """Say which chart's values stand below a key of an umbrella chart's values."""
     if _NAMES.get(key) == STACK:
         return STACK
-    if key == PROMETHEUS and isinstance(tree.get("server"), dict) and not _OTHER_CHARTS & tree.keys():
+    others = bool(_OTHER_CHARTS & tree.keys()) or _is_bitnamis(tree)
+    if key == PROMETHEUS and isinstance(tree.get("server"), dict) and not others:
         return PROMETHEUS
     return _by_keys(tree, jobs_tell=key == PROMETHEUS)
 
@@ -202,7 +205,7 @@ def _by_keys(tree: Mapping[str, Any], *, jobs_tell: bool = True) -> str:
     prometheus, alertmanager = _map(tree.get("prometheus")), _map(tree.get("alertmanager"))
     if _STACK_PROMETHEUS_KEYS & prometheus.keys() or "alertmanagerSpec" in alertmanager:
         return STACK
-    if keys & _OTHER_CHARTS:
+    if keys & _OTHER_CHARTS or _is_bitnamis(tree):
         return ""
     if _is_server(tree.get("server")) or "prometheus.yml" in _map(tree.get("serverFiles")):
         return PROMETHEUS
@@ -213,6 +216,13 @@ def _by_keys(tree: Mapping[str, Any], *, jobs_tell: bool = True) -> str:
     if len(keys & _STACK_KEYS) > 1:
         return STACK
     return PROMETHEUS if len(keys & _CHART_KEYS) > 1 else ""
+
+
+def _is_bitnamis(tree: Mapping[str, Any]) -> bool:
+    """Whether values are for Bitnami's chart of the same name: it has jobs, Thanos and the image elsewhere."""
+    server = _map(tree.get("server"))
+    image = str(_map(server.get("image")).get("repository") or "")
+    return bool(_BITNAMI_KEYS & server.keys()) or ("bitnami" in image and not _CHART_KEYS & tree.keys())
 
 
 def _is_server(server: object) -> bool:

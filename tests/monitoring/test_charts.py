@@ -249,6 +249,21 @@ def test_bitnamis_charts_have_other_keys() -> None:
     assert setup_of(text + "  values:\n    server: {podLabels: {a: b}}\n").scrapers == ()
 
 
+@pytest.mark.parametrize(
+    "server",
+    ["image: {registry: docker.io, repository: bitnami/prometheus}", "extraScrapeConfigs: [{job_name: a}]\n  tsdb: {}"],
+)
+def test_bitnamis_values_are_told_by_their_keys(server: str) -> None:
+    text = f"server:\n  {server}\nalertmanager: {{enabled: false}}\n"
+    assert chart_of(of(text)) == ""
+    assert chart_of(of(below("prometheus", text))) == ""
+
+
+def test_an_image_of_bitnamis_in_the_prometheus_chart_is_no_matter() -> None:
+    text = "server: {image: {repository: bitnami/prometheus}}\nserverFiles: {prometheus.yml: {scrape_configs: []}}\n"
+    assert chart_of(of(text)) == "prometheus"
+
+
 @pytest.mark.parametrize("as_string", [False, True])
 def test_an_application_of_argo_cd_holds_values(as_string: bool) -> None:
     text = argo(CHART, as_string=as_string)
