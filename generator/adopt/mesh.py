@@ -57,6 +57,8 @@ def telling_labels(scraper: Scraper) -> dict[str, str]:
         found = {key: value for key, value in wanted.items() if labels.get(key) == value}
         return found or {key: value for key, value in labels.items() if not key.endswith(("pod-template-hash", "/rev"))}
     own = {key: labels[key] for key in (*_OPERATORS, "app.kubernetes.io/instance") if key in labels}
+    if scraper.flavour == "prometheus-chart" and _OPERATORS[0] not in labels:  # an old one's
+        return {key: labels[key] for key in ("app", "component", "release") if key in labels} | {INJECT: "true"}
     if scraper.flavour != "operator":
         own |= {"app.kubernetes.io/name": labels.get("app.kubernetes.io/name", "prometheus"), INJECT: "true"}
     if scraper.flavour == "operator" and _OPERATORS[1] in own:

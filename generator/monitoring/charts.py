@@ -38,8 +38,10 @@ def chart_of(document: Document) -> str:
     return found[0].chart if found else ""
 
 
-def scrapers_in_values(document: Document, version: Version | None) -> list[Scraper]:  # noqa: ARG001  # no key that makes a pod differs among the versions known
+def scrapers_in_values(document: Document, version: Version | None) -> list[Scraper]:
     """Give the Prometheus that a chart makes of its values; none for another chart's values.
+
+    ``version`` is the chart's; where what installs the chart names one, that one counts.
 
     None either where the values can't be read, or Helm has still to fill in what injection depends on:
     `notes_in_values` tells of it.
@@ -47,6 +49,7 @@ def scrapers_in_values(document: Document, version: Version | None) -> list[Scra
     found: list[Scraper] = []
     for values in values_in(document):
         if values.unread is None and _hidden(values) is None:
+            values = values._replace(version=values.version or version)  # noqa: PLW2901
             scraper = charts_stack.scraper_of(values) if values.chart == STACK else charts_prometheus.scraper_of(values)
             found += [scraper] if scraper else []
     return found

@@ -20,6 +20,8 @@ FLAVOUR = "prometheus-chart"
 _IMAGE = "quay.io/prometheus/prometheus"
 _CONFIGURATION = "/etc/config"
 _NOBODY = {"fsGroup": 65534, "runAsGroup": 65534, "runAsNonRoot": True, "runAsUser": 65534}
+# Since this version pods have Kubernetes' own labels (prometheus-community/helm-charts#3246).
+_LABELLED_SINCE = (21,)
 _SIDECARS = ("server", "sidecarContainers")
 
 
@@ -108,6 +110,14 @@ class _Pod:
     def labels(self) -> dict[str, Any]:
         """The labels, but for those that only the release knows."""
         name = self.values.text("nameOverride") or self.values.name
+        version = self.values.version
+        if version is not None and version < _LABELLED_SINCE:
+            return {
+                "app": name,
+                "component": _server_name(self.values),
+                **({"release": self.values.release} if self.values.release else {}),
+                **self.values.map("server", "podLabels"),
+            }
         return {
             "app.kubernetes.io/component": _server_name(self.values),
             "app.kubernetes.io/name": name,

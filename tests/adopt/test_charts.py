@@ -137,6 +137,14 @@ def test_where_a_charts_version_installs_no_objects_the_sidecar_lies_beside(text
     assert ("sidecar.yaml" in files(of_values(text, chart=version))) is beside
 
 
+@pytest.mark.parametrize(("version", "label"), [((20, 2), "component"), ((21, 0, 0), "app.kubernetes.io/name")])
+def test_the_sidecar_selects_the_labels_that_the_charts_version_gives(version, label):
+    sidecar = tree_of(files(of_values(CHART, chart=version))["sidecar.yaml"])
+    labels = sidecar["spec"]["workloadSelector"]["labels"]
+    assert label in labels
+    assert ("app" in labels) is (label == "component")
+
+
 def test_the_chart_takes_jobs_as_a_map_since_28():
     ours = tree_of(files(of_values(CHART, chart=(29, 1)))["values.yaml"])
     assert "job_name" not in ours["scrapeConfigs"]["istio-mtls"]

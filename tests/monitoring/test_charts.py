@@ -840,6 +840,19 @@ def test_the_charts_jobs_are_a_map_since_28_and_lists_still_count() -> None:
     assert names(JOBS, chart=(27, 52)) == ["job two", "job three"]
 
 
+@pytest.mark.parametrize(
+    ("version", "labels"),
+    [
+        ((20, 2, 1), {"app": "prometheus", "component": "server"}),
+        ((21,), {"app.kubernetes.io/name": "prometheus", "app.kubernetes.io/component": "server"}),
+    ],
+)
+def test_the_charts_pod_has_kubernetes_labels_since_21(version: tuple[int, ...], labels: dict[str, str]) -> None:
+    found = one(CHART, chart=version).pod.labels
+    assert labels.items() <= found.items()
+    assert ("app" in found) is ("app" in labels)
+
+
 def test_a_job_of_the_charts_own_has_what_the_chart_says_of_it() -> None:
     found = scrape("scrapeConfigs: {kubernetes-pods: {tls_config: {cert_file: /c/cert-chain.pem}}}")
     assert found.tls is not None
@@ -882,6 +895,13 @@ def test_a_string_that_is_no_list_of_jobs_holds_none(text: str) -> None:
 def test_files_of_jobs_are_told_of() -> None:
     [note] = assembled_notes("server: {prefixURL: /a}\nscrapeConfigFiles: [/etc/more/*.yml]\n")
     assert note == "the jobs of these files can't be judged: they are not here"
+
+
+def test_the_values_that_others_are_laid_over_come_first_in_the_hint() -> None:
+    files = [documents_of(STACK, name)[0] for name in ("a/values-prod.yaml", "a/values.yaml")]
+    notes = assemble([], files)
+    assert notes.scrapers
+    assert "-f a/values.yaml -f a/values-prod.yaml |" in notes.notes[-1].hint
 
 
 def test_several_values_files_of_a_chart_are_judged_one_by_one_and_that_is_told() -> None:
