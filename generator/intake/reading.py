@@ -63,13 +63,15 @@ def read(names: Sequence[str], stdin: Callable[[], str], *, without: str = "") -
 def read_texts(texts: Iterable[tuple[str, str, str]]) -> Intake:
     """Read texts that are in memory: each with its name as the user knows it, and the file's path ("" for none).
 
+    One with tags of another program is left out: it may be from a folder.
+
     Raises:
         InputError: one is no YAML or JSON; every problem found.
     """
     reader = _Reader()
     for text, source, path in texts:
         try:
-            reader.text(text, source, path)
+            reader.text(text, source, path, tags=False)
         except InputError as error:
             reader.problems += error.problems
     return reader.intake()
@@ -198,17 +200,22 @@ class _Reader:
             return
         self.seen.add(real)
         try:
-            self.text(read_text(path, shown, piped=named), shown, path, named=named, unused=unused)
+            self.text(read_text(path, shown, piped=named), shown, path, named=named, unused=unused, tags=named)
         except InputError as error:
             self.problems += error.problems
 
-    def text(self, text: str, source: str, path: str, *, named: bool = True, unused: bool = False) -> None:
-        """Sort the documents of a text; ``path`` is where it lies, "" for standard input."""
+    def text(
+        self, text: str, source: str, path: str, *, named: bool = True, unused: bool = False, tags: bool = True
+    ) -> None:
+        """Sort the documents of a text; ``path`` is where it lies, "" for standard input.
+
+        One with ``tags`` of another program is an error, or left out.
+        """
         try:
             parts = _load(text, source)
         except InputError as error:
-            if isinstance(error, ForeignTagError) and not named:
-                message = f"this is another program's: {error.problems[0].message}"
+            if isinstance(error, ForeignTagError) and not tags:
+                message = f"this has tags of another program: {error.problems[0].message}"
                 self.left_out.append(Problem(message, error.problems[0].location))
                 return
             problem = unrendered(text, source, path, error)

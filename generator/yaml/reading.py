@@ -129,7 +129,7 @@ class _Reader:
         value = tagged(event.tag, event.value)
         if value is not NotImplemented:
             return value
-        self.note_tag(f"`{event.value}`" if event.value else "nothing", event)
+        self.note_tag(f"`{event.value}`" if event.value else "an empty value", event)
         return event.value
 
     def sequence(self, start: _Event) -> list[object]:

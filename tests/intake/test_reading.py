@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from generator.errors import InputError, Problem
-from generator.intake import Intake, read
+from generator.intake import Intake, read, read_texts
 from generator.intake.texts import MOST_BYTES
 from tests.conftest import WriteTree
 
@@ -192,7 +192,7 @@ TAGGED = {
 def test_a_file_with_tags_of_another_program_is_left_out_of_a_folder(reads: Reads, name: str):
     found = reads({name: TAGGED[name], "a.yaml": A})
     assert only(found.left_out).startswith(f"{name}:")
-    assert "this is another program's: " in only(found.left_out)
+    assert "this has tags of another program: " in only(found.left_out)
     assert names(found) == ["Service a"]
 
 
@@ -200,6 +200,12 @@ def test_a_file_with_tags_of_another_program_is_left_out_of_a_folder(reads: Read
 def test_a_file_with_tags_of_another_program_is_an_error_where_it_is_named(reads: Reads, name: str):
     with pytest.raises(InputError, match="can't be read as !"):
         reads({name: TAGGED[name]}, name)
+
+
+def test_a_text_with_tags_of_another_program_is_left_out():
+    found = read_texts([(TAGGED["stack.yaml"], "stack.yaml", ""), (A, "a.yaml", "")])
+    assert only(found.left_out).startswith("stack.yaml:3:10: this has tags of another program: a map or list can't be")
+    assert names(found) == ["Service a"]
 
 
 @pytest.mark.parametrize("more", ["a: 1\na: 2\n", "b: !!int x\n"])
