@@ -5,6 +5,8 @@ edits          changes to documents, as data: what doctor shows, migrate makes a
 pod            a pod as the API server would get it, each part of which knows where a document says it
 directories    what lies in which directory of a container, and what is mounted there
 scraper        the Prometheus of a workload, of an operator's resource, of a chart's values
+operated       the pod that an operator makes of its resource
+scrapers       which of them is in an object
 configuration  the ConfigMaps and Secrets that hold its configuration
 charts         the values of kube-prometheus-stack and of the prometheus chart (`chart_values`: where they stand,
 `chart_releases`: what a release of them is, `chart_jobs`, `charts_stack`, `charts_prometheus`)

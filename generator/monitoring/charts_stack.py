@@ -11,9 +11,10 @@ from typing import Any
 from generator.errors import ValuePath
 from generator.monitoring.chart_jobs import templated
 from generator.monitoring.chart_values import STACK, Values
+from generator.monitoring.operated import operated_scraper, operator_labels
 from generator.monitoring.pod import PodView
 from generator.monitoring.scrape import MONITORS, Scrape, endpoints_of, jobs_in_text, jobs_of
-from generator.monitoring.scraper import Scraper, operated_scraper, operator_labels
+from generator.monitoring.scraper import Scraper
 from generator.monitoring.versions import parse_version
 
 FLAVOUR = STACK

@@ -34,7 +34,8 @@ from generator.monitoring.objects import Objects
 from generator.monitoring.pod import Mount, PodView
 from generator.monitoring.running import Volume, Writer
 from generator.monitoring.scrape import Scrape, classes_of, endpoints_of, is_monitor, jobs_in_text, jobs_of
-from generator.monitoring.scraper import Scraper, scraper_of
+from generator.monitoring.scraper import Scraper
+from generator.monitoring.scrapers import scraper_of
 from generator.monitoring.versions import Version
 
 
