@@ -37,29 +37,28 @@ class Given:
 class Referred:
     """All that releases among some documents take values from, with what it holds where that is here.
 
-    ``maps`` are the values in ConfigMaps. ``empty`` are the releases whose own values say nothing of a Prometheus,
-    where others are here; ``partly`` those documents whose values aren't all there is. Both are by ``id()``.
+    ``maps`` are the values in ConfigMaps that are all that a release says of its Prometheus; ``empty`` such releases,
+    and those of which a values file is all. ``partly`` are documents whose values are some of a release's. The latter
+    two are by ``id()``.
     """
 
     def __init__(self, documents: Sequence[Document], values: Sequence[Document]) -> None:
         """Take Kubernetes objects and values files."""
         given = Given(documents, values)
-        self._found: list[tuple[Values, Reference, Document | None]] = []
+        self._found: list[tuple[Document, list[tuple[Reference, Document | None]]]] = []
         self.empty: set[int] = set()
         self.partly: set[int] = set()
+        self.maps: list[Document] = []
         for document in documents:
             for one in values_in(document):
-                layers = [(one, ref, given.referred(document, document.namespace, ref)) for ref in one.references]
-                self._found += layers
-                inner = [layer for _, _, layer in layers if layer is not None]
-                if layers:
-                    self.partly.add(id(document))
-                if inner and says_little(one):
+                layers = [(ref, given.referred(document, document.namespace, ref)) for ref in one.references]
+                inner = [layer for _, layer in layers if layer is not None]
+                if len(layers) == len(inner) == 1 and says_little(one):
                     self.empty.add(id(document))
-                if len(layers) > 1 or not says_little(one):
-                    self.partly |= set(map(id, inner))
-        maps = [inner for _, _, inner in self._found if inner is not None and inner.outer is not None]
-        self.maps = tuple({id(inner): inner for inner in maps}.values())
+                    self.maps += [layer for layer in inner if layer.outer is not None and layer not in self.maps]
+                elif layers:
+                    self._found.append((document, layers))
+                    self.partly |= {id(document), *map(id, inner)}
 
     def is_part(self, document: Document) -> bool:
         """Say whether a document's values aren't all that a release is given."""
@@ -68,18 +67,20 @@ class Referred:
         return id(document) in self.partly
 
     def notes(self) -> Iterator[Problem]:
-        """Tell of values from elsewhere: what isn't here isn't judged, and what is here is judged by itself."""
+        """Tell of releases of whose values only some are judged, or each by itself: once of each."""
         told: set[int] = set()
-        for values, reference, inner in self._found:
-            holder = values.holder
-            place = holder.locate(reference.path)
-            if inner is None and id(holder) not in told:
-                told.add(id(holder))
+        for holder, layers in self._found:
+            missing = [reference for reference, inner in layers if inner is None]
+            here = [reference for reference, inner in layers if inner is not None]
+            place = holder.locate((missing or here)[0].path)
+            if missing and id(holder) not in told:
                 hint = "give the ConfigMap or the values file too, or what Helm makes of all values"
                 yield Problem(f"{holder} takes values from elsewhere too, which are not judged", place, hint=hint)
-            elif inner is not None and id(holder) not in self.empty:
-                message = f"{holder} lays its values over those of {reference.name}, and each is judged by itself"
-                yield Problem(message, place, hint="what Helm makes of all of them can be given instead")
+            elif id(holder) not in told:
+                names = ", ".join(reference.name for reference in here)
+                message = f"{holder} lays its values over those of {names}: what comes of all of them is not judged"
+                yield Problem(message, place, hint="what Helm makes of them can be given instead")
+            told.add(id(holder))
 
 
 def says_little(values: Values) -> bool:

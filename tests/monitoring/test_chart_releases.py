@@ -137,12 +137,12 @@ def test_values_in_a_config_map_are_judged_for_the_release_that_takes_them() -> 
     assert setup.notes == []
 
 
-def test_a_releases_own_values_and_those_below_are_judged_one_by_one_which_is_told() -> None:
-    text = flux(CHART + FROM_MAP, "prometheus: {prometheusSpec: {retention: 5d}}\n") + BASE
-    assert len(setup_of(text).scrapers) == 2
-    assert notes(text) == [
-        "HelmRelease monitoring/kps lays its values over those of base, and each is judged by itself"
-    ]
+def test_of_values_that_are_laid_over_each_other_those_below_arent_judged_which_is_told() -> None:
+    text = flux(CHART + FROM_MAP, "prometheus: {prometheusSpec: {secrets: []}}\n") + BASE
+    [scraper] = setup_of(text).scrapers
+    assert scraper.of_resource("secrets") == []
+    [note] = notes(text)
+    assert note.startswith("HelmRelease monitoring/kps lays its values over those of base: what comes of all")
 
 
 @pytest.mark.parametrize("more", ["name: other", "name: base, targetPath: a.b", "name: base, valuesKey: b.yaml"])
@@ -204,5 +204,5 @@ def test_the_first_flux_takes_values_from_elsewhere_too(more: str, count: int) -
 
 def test_the_first_flux_reads_a_config_map_of_its_namespace() -> None:
     text = first_flux(_REPOSITORY + "valuesFrom: [{configMapKeyRef: {name: base}}]\n") + BASE
-    assert len(setup_of(text.replace("namespace: monitoring", "namespace: flux")).scrapers) == 2
-    assert len(setup_of(text).scrapers) == 1
+    assert "over those of base" in notes(text.replace("namespace: monitoring", "namespace: flux"))[0]
+    assert "from elsewhere" in notes(text)[0]
