@@ -14,7 +14,7 @@ from generator.errors import Problem, ValuePath, dotted
 from generator.intake.document import Document, as_list, as_map
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.chart_jobs import default_job, reads_job_map, templated
-from generator.monitoring.chart_releases import FILE
+from generator.monitoring.chart_releases import FILE, Reference
 from generator.monitoring.chart_values import STACK, Values, values_in
 from generator.monitoring.charts import EXTRA_OBJECTS
 from generator.monitoring.charts_prometheus import FLAVOUR as PROMETHEUS_FLAVOUR
@@ -75,18 +75,31 @@ def unseen(scraper: Scraper, changed: Sequence[tuple[Document, Document]]) -> It
     if scraper.flavour not in FLAVOURS:
         return
     values = values_of(scraper)
-    places = [dotted(one.path) for one in values.references]
     for old, new in changed:
-        if places and outermost(old) is values.holder:
+        if outermost(old) is values.holder and values.references:
             inner = values.document.outer is not None
             after = next(
                 one for one in values_in(new) if (one.document.outer is not None, one.base) == (inner, values.base)
             )
             keys = sorted({".".join(path) for path in replaced(difference(values.map(), after.map()))})
-            yield (
-                f"{values.holder} takes values from elsewhere too ({', '.join(places)}): where they set "
-                f"{', '.join(keys)}, put both together, for Helm takes only one of them"
-            )
+            places = [dotted(one.path) for one in values.references if _may_set(values.holder, one, keys)]
+            if places:
+                yield (
+                    f"{values.holder} takes values from elsewhere too ({', '.join(places)}): where they set "
+                    f"{', '.join(keys)}, put both together, for Helm takes only one of them"
+                )
+
+
+def _may_set(holder: Document, reference: Reference, keys: Sequence[str]) -> bool:
+    """Say whether values from elsewhere may set one of some keys, or a part of it."""
+    stated = holder.get(*reference.path)
+    if reference.path[-1] in ("parameters", "fileParameters"):
+        names = [str(as_map(one).get("name")) for one in as_list(stated)]
+    elif reference.path[-1] == "set":
+        names = list(as_map(stated))
+    else:
+        return True
+    return any(name.partition("[")[0].endswith(tuple(keys)) for name in names)
 
 
 def scraping(setup: Setup, scraper: Scraper, rendered: Rendered, directory: str) -> Scraping:

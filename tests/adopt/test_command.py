@@ -256,13 +256,18 @@ def test_values_files_of_a_folder_that_may_be_one_releases_are_refused_where_lis
 def test_what_a_release_takes_from_elsewhere_is_told_in_the_component_too(project, capsys):
     text = (
         "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: mon, namespace: kube-system}\n"
-        "spec: {chart: kube-prometheus-stack, targetNamespace: a, set: {grafana.enabled: 'false'}}\n"
+        "spec: {chart: kube-prometheus-stack, targetNamespace: a, valuesSecrets: [{name: a}]}\n"
     )
     (project / "chart.yaml").write_text(text)
     invoke("chart.yaml", "-q")
-    assert "to do: HelmChart kube-system/mon takes values from elsewhere too (spec.set)" in capsys.readouterr().err
+    assert (
+        "to do: HelmChart kube-system/mon takes values from elsewhere too (spec.valuesSecrets)"
+        in capsys.readouterr().err
+    )
     [component] = (project / "output/adopt").glob("*/kustomization.yaml")
-    assert "takes values from elsewhere too (spec.set)" in " ".join(component.read_text().replace("# ", "").split())
+    assert "takes values from elsewhere too (spec.valuesSecrets)" in " ".join(
+        component.read_text().replace("# ", "").split()
+    )
 
 
 def test_a_prometheus_whose_values_cant_be_read_is_told_apart_from_none(project):

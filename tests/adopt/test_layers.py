@@ -36,6 +36,7 @@ spec:
   chart: {spec: {chart: kube-prometheus-stack, version: 66.2.1}}
   valuesFrom: [{kind: ConfigMap, name: base}]
 """
+K3S = "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: a}\nspec:\n  chart: kube-prometheus-stack\n"
 APPLICATION = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Application
@@ -124,6 +125,14 @@ def test_values_that_may_be_missing_or_are_secret_are_told_with_the_lists_to_com
     assert "annotations" not in text
 
 
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("grafana.enabled", False), ("prometheus.prometheusSpec.volumes[0].name", True)],
+)
+def test_of_what_is_set_on_helms_command_line_only_lists_matter(key, told):
+    assert bool(adopted(f"{K3S}  set: {{'{key}': a}}\n").unseen) is told
+
+
 def test_what_an_oci_repository_says_of_the_chart_counts():
     text = f"{RELEASE.partition('  chart:')[0]}  chartRef: {{kind: OCIRepository, name: any}}\n"
     repository = (
@@ -137,7 +146,6 @@ def test_what_an_oci_repository_says_of_the_chart_counts():
         assert (new.get("spec", "chartRef"), new.get("spec", "chart")) == (old.get("spec", "chartRef"), None)
 
 
-K3S = "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: a}\nspec:\n  chart: kube-prometheus-stack\n"
 SECRET = "prometheus.prometheusSpec.additionalScrapeConfigsSecret"
 PARAMETERS = APPLICATION.replace(
     "valueFiles: [$values/apps/base.yaml]",
