@@ -3,6 +3,8 @@
 - `document`: one tree, which knows where each of its parts stands
 - `texts`: a file as text, within bounds
 - `templates`: what has to be rendered first
+- `loading`: a text as trees
+- `walking`: what lies in a folder
 - `reading`: files, folders and standard input, sorted into manifests, values and the rest
 - `others`: what a map is that is no Kubernetes object
 - `kustomization/`: builds a kustomization folder

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from generator.errors import InputError, Location, Problem
-from generator.intake.document import Document, Text, objects_of
-from generator.intake.kustomization import (
-    FILE_NAMES,
-    Kustomization,
-    build,
-    is_below,
-    kustomization_file,
-    open_kustomization,
-)
+from generator.intake.document import Document, objects_of
+from generator.intake.kustomization import FILE_NAMES, Kustomization, build, open_kustomization
+from generator.intake.loading import load
 from generator.intake.openshift import is_template, objects_in, unfilled
 from generator.intake.others import told_as
 from generator.intake.templates import chart_problem, first_opening, named_by_template, unrendered
 from generator.intake.texts import UnrenderedError, missing, read_text
-from generator.yaml import load_documents
-from generator.yaml.lenient import load_text
+from generator.intake.walking import ENDINGS, Walk, below
 from generator.yaml.reading import ForeignTagError
 
 STDIN = "<stdin>"
-_ENDINGS = (".yaml", ".yml", ".json")
 # Of a chart: what it is called, not what it sets.
 _CHART_FILES = frozenset({"Chart.yaml", "requirements.yaml", "values.schema.json"})
 
@@ -136,7 +128,7 @@ class _Reader:
 
         ``alone``: only the kustomization at its top.
         """
-        found = _Walk(name, self.without, alone=alone)
+        found = Walk(name, self.without, alone=alone)
         kustomizations = self._open(found.kustomizations)
         used = {os.path.realpath(one.path(other)) for one in kustomizations for other in one.names()}
         tops = [one for one in kustomizations if os.path.realpath(one.folder) not in used]
@@ -181,9 +173,9 @@ class _Reader:
 
     def _chart(self, chart: str) -> None:
         """Tell of a chart's templates; its values are read as any other file."""
-        for folder, folders, names in os.walk(_below(chart, "templates")):
+        for folder, folders, names in os.walk(below(chart, "templates")):
             folders.sort()
-            for path in sorted(os.path.join(folder, name) for name in names if name.endswith((*_ENDINGS, ".tpl"))):
+            for path in sorted(os.path.join(folder, name) for name in names if name.endswith((*ENDINGS, ".tpl"))):
                 try:
                     line = first_opening(read_text(path, path))
                 except InputError:
@@ -191,7 +183,7 @@ class _Reader:
                 if line:
                     self.unrendered.append(chart_problem(chart, Location(path, line)))
                     return
-        self.unrendered.append(chart_problem(chart, Location(_below(chart, "Chart.yaml"))))
+        self.unrendered.append(chart_problem(chart, Location(below(chart, "Chart.yaml"))))
 
     def file(self, path: str, shown: str, *, named: bool = False, unused: bool = False) -> None:
         """Read a file; ``named`` where the user named it, ``unused`` where the kustomization beside it does without."""
@@ -212,7 +204,7 @@ class _Reader:
         One with ``tags`` of another program is an error, or left out.
         """
         try:
-            parts = _load(text, source)
+            parts = load(text, source)
         except InputError as error:
             if isinstance(error, ForeignTagError) and not tags:
                 message = f"this has tags of another program: {error.problems[0].message}"
@@ -276,87 +268,3 @@ def _is_object(document: Document) -> bool:
         return True
     rest = isinstance(document.get("metadata"), dict) or isinstance(document.get("spec"), dict)
     return rest and bool(document.kind or document.api_version)
-
-
-class _Walk:
-    """What lies below a folder, nothing hidden: charts, kustomizations, and files that are in no chart's templates."""
-
-    def __init__(self, top: str, without: str, *, alone: bool) -> None:
-        self.without = without
-        self.charts: list[str] = []
-        self.kustomizations: list[str] = []
-        self.files: list[str] = []
-        self._seen: set[str] = set()
-        if alone:
-            self.kustomizations.append(top)
-        else:
-            self._go(top)
-
-    def _go(self, folder: str) -> None:
-        real = os.path.realpath(folder)
-        if real in self._seen:  # a link in a circle
-            return
-        self._seen.add(real)
-        chart = os.path.isfile(os.path.join(folder, "Chart.yaml"))
-        if chart:
-            self.charts.append(folder)
-        own = kustomization_file(folder)
-        if own:
-            self.kustomizations.append(folder)
-        for name, is_folder in _entries(folder):
-            path = _below(folder, name)
-            if is_folder and not (chart and name in {"templates", "charts"}):
-                if not is_below(path, self.without):
-                    self._go(path)
-            elif not is_folder and name != own and name.endswith(_ENDINGS):
-                self.files.append(path)
-
-
-def _below(folder: str, name: str) -> str:
-    return name if folder == "." else os.path.join(folder, name)
-
-
-def _entries(folder: str) -> Iterator[tuple[str, bool]]:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    except OSError as error:
-        raise InputError(Problem(f"the folder can't be read: {error.strerror}", Location(folder))) from error
-    yield from found
-
-
-def _load(text: str, source: str) -> list[tuple[Text, list[Any]]]:
-    """Read a text's documents; JSON that YAML can't read gives each of its values as a text of its own."""
-    try:
-        trees, readable = load_text(text, source)
-        return [(Text(text, source, readable), trees)]
-    except InputError:
-        values = _json_values(text)
-        if not values:
-            raise
-        return [(Text(text, source, value), load_documents(value, source)) for value in values]
-
-
-def _json_values(text: str) -> list[str]:
-    r"""Give each value of a JSON text as YAML, at the line and column where it stands; [] where the text is no JSON.
-
-    To YAML, several values one after the other are no documents, a tab is no indentation, and half a character
-    (``\ud83d``) is none.
-    """
-    import json
-    import re
-
-    if not text.lstrip().startswith("{"):
-        return []
-    decoder, position = json.JSONDecoder(), 0
-    values: list[str] = []
-    while rest := text[position:].lstrip():
-        start = len(text) - len(rest)
-        try:
-            _value, position = decoder.raw_decode(text, start)
-        except ValueError:
-            return []
-        margin = "\n" * text.count("\n", 0, start) + " " * (start - text.rfind("\n", 0, start) - 1)
-        pair = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-        values.append(margin + re.sub(pair, lambda match: str(json.loads(f'"{match[0]}"')), text[start:position]))
-    return values
