@@ -149,13 +149,14 @@ def _charts(installed: Installed) -> list[Values]:
         return []
     known = _NAMES.get(installed.chart)
     tree = installed.document.get(*installed.base)
-    if known is None and not (installed.chart and installed.named):
+    if not (installed.chart and installed.named):
         if isinstance(tree, dict):
-            known = _by_keys(tree)
+            known = _by_keys(tree) or known
         elif isinstance(tree, str) and installed.unread and "prometheusSpec" in tree:
             known = STACK
     if known:
-        return [_values(installed, installed.base, known, _NAMES.get(installed.chart) or known)]
+        name = _NAMES.get(installed.chart) if installed.named else None
+        return [_values(installed, installed.base, known, name or known)]
     return list(_subcharts(installed, tree, installed.base, _DEPTH)) if isinstance(tree, dict) else []
 
 

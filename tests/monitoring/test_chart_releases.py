@@ -112,6 +112,12 @@ def test_the_name_of_an_oci_repository_is_not_the_charts() -> None:
     reference = "chartRef: {kind: OCIRepository, name: kps}\n"
     assert len(setup_of(flux(reference, "prometheus: {prometheusSpec: {retention: 7d}}\n")).scrapers) == 1
     assert setup_of(flux(reference, "server: {podLabels: {a: b}}\n")).scrapers == ()
+    reference = reference.replace("kps", "prometheus")
+    for values, chart in (
+        ("prometheus: {prometheusSpec: {}}\n", "kube-prometheus-stack"),
+        ("server: {}\n", "prometheus"),
+    ):
+        assert values_in(documents_of(flux(reference, values), "test.yaml")[0])[0].chart == chart
 
 
 @pytest.mark.parametrize(
