@@ -127,9 +127,10 @@ def _without_certificate(setup: Setup) -> Iterator[Problem]:
             continue
         scrapes = setup.scrapes_of(scraper)
         if not any(scrape.has_istio_names or scrape.metrics_path == _MERGED for scrape in scrapes):
+            several = sum(one.document is scraper.document for one in setup.scrapers) > 1  # an umbrella chart's
             yield Problem(
                 f"{scraper} has no certificate of the mesh, which it needs where pods demand mutual TLS",
-                scraper.document.locate(),
+                scraper.document.locate(scraper.pod.where()[:1] if several else ()),
                 hint=f"{_adoption(setup, scraper)}; merged metrics (port 15020) need none",
             )
 

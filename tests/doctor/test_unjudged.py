@@ -268,3 +268,9 @@ def test_a_certificate_isnt_missed_where_values_are_elsewhere(more, count):
         "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {name: a}\nspec:\n  chart: kube-prometheus-stack\n"
     )
     assert sum("has no certificate" in one for one in told(text + more)) == count
+
+
+def test_of_two_charts_below_one_each_is_told_at_its_key():
+    text = "kube-prometheus-stack:\n  prometheus: {prometheusSpec: {}}\nprometheus:\n  server: {tsdb: {}}\n"
+    found = examine(assemble([], documents_of(text, "values.yaml"))).unjudged
+    assert [str(one.location) for one in found] == ["values.yaml:1:1", "values.yaml:3:1"]
