@@ -271,6 +271,14 @@ def test_a_port_of_the_proxys_own_is_cleartext_too():
     assert only(text, "https-to-merged").found.startswith("job istio-mtls asks port 15090 over https")
 
 
+def test_a_job_for_the_proxys_containers_alone_may_go_over_http():
+    kept = KEEP.replace("container_port_name", "container_name").replace("http-metrics", "istio-proxy")
+    text = configured((KEEP, kept))
+    found = only(text, "https-to-merged")
+    assert found.severity == "error"
+    assert mine(repaired(text, found)) == []
+
+
 @pytest.mark.parametrize("rules", ["", "      relabel_configs: []\n", "      relabel_configs:\n"])
 def test_a_job_that_asks_every_port_of_a_pod_leaves_out_the_proxys(rules):
     text = configured(("      relabel_configs:\n" + KEEP, rules))

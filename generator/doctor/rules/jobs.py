@@ -153,8 +153,9 @@ def _says_https(group: Mapping[str, Any]) -> bool:
 def _asks_plaintext_ports(scrape: Scrape) -> bool:
     """Whether it asks ports alone that are cleartext in any mesh."""
     pods = (merged_pod(), Pod({"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}))
-    ports = {outcome.port for pod in pods for outcome in outcomes(scrape, pod, filters=False)}
-    return bool(ports) and ports <= PLAINTEXT
+    unfiltered = {outcome.port for pod in pods for outcome in outcomes(scrape, pod, filters=False)}
+    kept = {outcome.port for pod in pods for outcome in outcomes(scrape, pod, sure=True)}
+    return any(ports and ports <= PLAINTEXT for ports in (unfiltered, kept))
 
 
 # --------------------------------------------------------------------------------------------------------- files
