@@ -8,6 +8,7 @@ rights      what it may ask the API server for that
 scraping    the job or monitor that is missing
 mesh        the Sidecar or PeerAuthentication that is missing
 charts      both, in a chart's values
+manifests   what was given, and which of it is for one cluster
 layers      values that are laid over each other, as one
 adopting    all of it, step after step, with doctor's repairs
 operations  JSON 6902 operations, guarded and commented
@@ -15,10 +16,11 @@ component   files: patches, resources, values
 choosing    which of several are meant, and what their folders are called
 """
 
-from generator.adopt.adopting import Adopted, Manifests, adopt
+from generator.adopt.adopting import Adopted, adopt
 from generator.adopt.choosing import adoptable, folder_names
 from generator.adopt.component import files_of, is_of_values, stands_apart
 from generator.adopt.layers import conflicts, lay
+from generator.adopt.manifests import Manifests
 from generator.adopt.rendered import Templates, pattern_of
 
 __all__ = [

@@ -7,12 +7,11 @@ each step the documents are read again as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from generator.adopt import charts
 from generator.adopt.comments import moved, worded
-from generator.adopt.layers import Laid
+from generator.adopt.manifests import Manifests
 from generator.adopt.mesh import mesh_parts
 from generator.adopt.refusals import no_longer_selected, refusals
 from generator.adopt.rendered import Part, Rendered, Templates
@@ -20,12 +19,11 @@ from generator.adopt.scraping import Scraping, as_document, scraping
 from generator.adopt.trees import applied, can_be_edited, outermost
 from generator.errors import InputError, Problem, ValuePath
 from generator.intake.document import Document
-from generator.monitoring import Edit, Scraper, Settings, Setup, assemble
+from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.completing import pattern_edits
 from generator.monitoring.edits import REMOVE, position
 from generator.monitoring.pod import is_workload
 from generator.monitoring.scraper import OPERATED
-from generator.monitoring.worlds import worlds
 
 if TYPE_CHECKING:
     from generator.doctor import Finding
@@ -65,49 +63,6 @@ class Adopted(NamedTuple):
     def is_nothing(self) -> bool:
         """Whether there is nothing to write: a job that only the user can see may be there already."""
         return not self.changed and not self.added
-
-
-class Manifests(NamedTuple):
-    """The documents that were given, and what is known of the cluster.
-
-    Values that others are laid over are put together with them: ``laid`` are the releases of which that is so.
-    """
-
-    objects: tuple[Document, ...]
-    values: tuple[Document, ...]
-    settings: Settings
-    laid: tuple[Laid, ...] = ()
-
-    def setup(self, added: Iterable[Document] = ()) -> Setup:
-        """Put together what they say, with objects added."""
-        return assemble((*self.objects, *added), self.values, self.settings)
-
-    def apart(self) -> Clusters:
-        """Tell environments apart that were given together."""
-        found = [Manifests(*world, self.settings, self.laid) for world in worlds(self.objects, self.values)]
-        return Clusters([(one, one.setup()) for one in found])
-
-
-class Clusters:
-    """Manifests of which each is for a cluster of its own, and what they say."""
-
-    def __init__(self, setups: Sequence[tuple[Manifests, Setup]]) -> None:
-        """Take them."""
-        self.setups = setups
-
-    def with_scraper(self, scraper: Scraper) -> tuple[Manifests, Setup, Scraper]:
-        """Give the manifests that a scraper belongs to, and that scraper among them."""
-        document, place = outermost(scraper.document), scraper.pod.where()
-        found = [
-            (manifests, setup, one)
-            for manifests, setup in self.setups
-            for one in setup.scrapers
-            if one.name == scraper.name and one.pod.where() == place
-        ]
-        same = (one for one in found if outermost(one[2].document) is document)
-        # What a chart's values install is read anew in each setup.
-        alike = (one for one in found if one[2].document.locate() == scraper.document.locate())
-        return next(chain(same, alike))
 
 
 def adopt(manifests: Manifests, setup: Setup, scraper: Scraper, templates: Templates) -> Adopted:
