@@ -66,6 +66,23 @@ def read_all(terminal: int) -> bytes:
     return text
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("doctor - <&-", "error: <stdin>: standard input is closed\n"),
+        ("migrate - <&-", "error: <stdin>: standard input is closed\n"),
+        ("doctor --explain legacy-secret >&-", "error: standard output is closed\n"),
+        ("--version >&-", "error: standard output is closed\n"),
+        ("doctor gone.yaml 2>&-", ""),
+    ],
+)
+def test_closed_streams_are_no_bug(tmp_path, command, told):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    shell = ["sh", "-c", f"{sys.executable} -m generator {command}"]
+    done = subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
 class TestRender:
     def test_writes_every_environment_in_all_forms(self, sidecert, tiny):
         assert sidecert("render") == Outcome(

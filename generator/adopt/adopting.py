@@ -289,4 +289,6 @@ class _Work:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"
+    first = text.partition(" ")[0]
+    begins = text[:1].upper() if first.isalpha() and first.islower() else text[:1]  # not a field's name: `iVersion`
+    return f"{begins}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"

@@ -1,8 +1,9 @@
 """The command ``sidecert``: turns arguments into calls, problems into text, and outcomes into exit codes.
 
-Exit codes: 0 fine, 1 ``--check`` or ``diff`` found differences or ``verify`` something to repair, 2 the input, the
-output folder or the arguments can't be used, or Prometheus can't be asked, 3 a bug of ours or a process of ours died,
-130 interrupted, 141 nobody reads the output any more. Results go to standard output, everything else to standard error.
+Exit codes: 0 fine, 1 ``--check`` or ``diff`` found differences, ``verify``, ``doctor`` or ``migrate`` something to
+repair or ``inject`` a pod that is refused, 2 the input, the output folder or the arguments can't be used, or
+Prometheus can't be asked, 3 a bug of ours or a process of ours died, 130 interrupted, 141 nobody reads the output any
+more. Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -58,9 +59,26 @@ def main() -> None:
     """Run the command line, and leave at once: tidying up what the process ends with anyway takes 10 ms."""
     gc.set_threshold(_GARBAGE_THRESHOLD)
     sys.unraisablehook = _unraisable
-    code = run(sys.argv[1:])
+    _fill_closed_streams()
+    if sys.stdout is None:
+        say("error: standard output is closed")
+        code = UNUSABLE
+    else:
+        code = run(sys.argv[1:])
     sys.stderr.flush()
     os._exit(code)
+
+
+def _fill_closed_streams() -> None:
+    """Keep the numbers of the standard streams from files that are opened later, where one of them is closed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(_STANDARD_ERROR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # until the end
+
+
+_STANDARD_ERROR = 2
 
 
 def _unraisable(lost: sys.UnraisableHookArgs) -> None:

@@ -39,7 +39,6 @@ def _read_name(_context: click.Context, _parameter: click.Parameter, name: str |
       kubectl -n monitoring get sts,cm -o yaml | sidecert adopt -
       sidecert adopt deploy/ --check                  in CI: is output/adopt/ what would be written?
 
-    \b
     Exit codes: 0 fine, 1 --check found something, 2 something can't be adopted (the reason is told, nothing is
     written).""",
 )

@@ -59,7 +59,8 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 --check, diff, verify or doctor found something, 2 something can't be used, 3 a bug.",
+    epilog="Exit codes: 0 fine, 1 --check, diff, verify, doctor or migrate found something, or inject a pod that is "
+    "refused, 2 something can't be used, 3 a bug.",
 )
 @click.version_option(__version__, prog_name="sidecert", message="%(prog)s %(version)s")
 def cli() -> None:

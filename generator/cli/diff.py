@@ -56,7 +56,6 @@ _COLOURS: dict[str, dict[str, Any]] = {
         byEnvironment  in place of old and new where they are not the same in all of the group's environments:
                     a list of environments, old, new
 
-    \b
     Exit codes: 0 no difference, 1 differences, 2 something given can't be used.""",
 )
 @click.argument("environments", metavar="[ENV]...", nargs=-1, shell_complete=complete_environment)

@@ -48,10 +48,8 @@ RULES_OPTION: dict[str, Any] = {"metavar": "RULE,...", "multiple": True, "shell_
     A comment silences a finding, on its line or alone on the line above:
       secretName: istio.default  # sidecert: ignore legacy-secret -- goes with the next release
 
-    \b
     -o json gives an object of apiVersion sidecert.dev/v1alpha1 and kind DoctorReport; docs/rules.md has all rules.
 
-    \b
     Exit codes: 0 nothing as bad as --fail-on, 1 something is, 2 something given can't be used.""",
 )
 @files_argument
@@ -175,5 +173,5 @@ def _named(name: str) -> Rule:
 def _unknown(name: str, ids: list[str], option: str) -> click.UsageError:
     from generator.files import nearest
 
-    hint = nearest(name, ids)
+    hint = nearest(name.lower(), ids)
     return click.BadParameter(f"there is no rule `{name}`{f': {hint}' if hint else ''}", param_hint=f"'{option}'")

@@ -37,11 +37,9 @@ class _Made(NamedTuple):
       sidecert inject deploy/ --namespace-injected            in a namespace with istio-injection=enabled
       diff <(sidecert inject a.yaml) <(sidecert inject b.yaml)
 
-    \b
     -o json gives an object of apiVersion sidecert.dev/v1alpha1 and kind InjectionReport, whose pods have
     source, resource, injected, certain, explanation, refused, pod.
 
-    \b
     Exit codes: 0 fine, 1 the webhook refuses a pod, 2 something given can't be used.""",
 )
 @files_argument

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from generator.errors import Problem
     from generator.intake import Intake
     from generator.monitoring import Settings
 
@@ -99,22 +100,33 @@ def read_files(files: Sequence[str], without: str = "") -> Intake:
         click.UsageError: nothing is named.
         InputError: something can't be read, or there is nothing in it to judge.
     """
-    from generator.errors import InputError, Problem
+    from generator.errors import InputError
     from generator.intake import read
 
     if not files:
         raise click.UsageError("name files or folders, or - for standard input")
     intake = read(files, read_standard_input, without=without)
     if not intake.manifests and not intake.values:
-        nothing = Problem(f"there is no Kubernetes object and no values file in {', '.join(files)}")
+        nothing = nothing_in(files)
         raise InputError((*intake.unrendered, *intake.left_out) or nothing)
     return intake
+
+
+def nothing_in(files: Sequence[str]) -> Problem:
+    """Tell that there is nothing to work on in files."""
+    from generator.errors import Problem
+
+    names = ", ".join("standard input" if name == "-" else name for name in files)
+    hint = "did the command that was to write it fail, or look into another namespace?" if "-" in files else ""
+    return Problem(f"there is no Kubernetes object and no values file in {names}", hint=hint)
 
 
 def read_standard_input() -> str:
     """Give what is piped in; as bytes, so that it means the same everywhere."""
     from generator.errors import InputError, Location, Problem
 
+    if sys.stdin is None:
+        raise InputError(Problem("standard input is closed", Location("<stdin>")))
     content = sys.stdin.buffer.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise InputError(Problem("the input is too large", Location("<stdin>"), expected="at most 32 MiB"))

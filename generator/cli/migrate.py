@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from generator.cli.doctor import RULES_OPTION, chosen_rules
-from generator.cli.manifests import files_argument, read_standard_input, settings_of, version_options
+from generator.cli.manifests import files_argument, nothing_in, read_standard_input, settings_of, version_options
 from generator.cli.report import count, say
 
 if TYPE_CHECKING:
@@ -32,11 +32,9 @@ _MOST_NOTES = 10
       sidecert migrate deploy/ | git apply -p0       the same, by git
       kubectl -n monitoring get prometheus main -o yaml | sidecert migrate - | kubectl apply -f -
 
-    \b
     What is repaired is what `sidecert doctor` tells as errors and warnings. Comments, order, quotes, anchors and line
     ends stay; so does what a comment in the file silences. What has to be done by hand is told on standard error.
 
-    \b
     Exit codes: 0 fine, 1 there is something to change or (with --write and -) an error is left that has to be
     repaired by hand, 2 something given can't be used; nothing is written then.""",
 )
@@ -93,11 +91,10 @@ def _sources(files: Sequence[str]) -> Sources:
 
 def _refuse_nothing(files: Sequence[str], sources: Sources, migration: Migration) -> None:
     """Refuse files of which none holds anything to repair."""
-    from generator.errors import InputError, Problem
+    from generator.errors import InputError
 
     if not migration.judged:
-        nothing = Problem(f"there is no Kubernetes object and no values file in {', '.join(files)}")
-        raise InputError((*sources.notes, *migration.unread) or nothing)
+        raise InputError((*sources.notes, *migration.unread) or nothing_in(files))
 
 
 # ------------------------------------------------------------------------------------------------------- results

@@ -33,7 +33,6 @@ def _variable(name: str) -> str:
       sidecert verify --url http://localhost:9090 prod/eu-1 does it run what prod/eu-1 renders, too?
       sidecert verify --url https://prometheus.example.com --bearer-token-file token -o json
 
-    \b
     Exit codes: 0 all fine, 1 something to repair, 2 Prometheus can't be asked.
     A token or a password is never taken from the command line, and never printed; SIDECERT_BEARER_TOKEN and
     SIDECERT_PASSWORD may hold them.""",

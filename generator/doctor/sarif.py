@@ -57,10 +57,10 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _result(finding: Finding, position: int, fingerprint: str) -> dict[str, Any]:
     fix = finding.fix
-    text = f"{finding.rule.title}: {finding.found}."
+    text = f"{finding.rule.title}: {finding.found}{'' if finding.found.endswith('?') else '.'}"
     markdown = text
     if fix:
-        text += f" Fix: {fix.says}."
+        text += f" Fix: {fix.says}{'' if fix.says.endswith(('.', '?')) else '.'}"
         markdown = f"{text}\n\n```yaml\n{fix.text}\n```" if fix.text else text
     location: dict[str, Any] = {"physicalLocation": _physical(finding.location)}
     if resource := resource_of(finding):

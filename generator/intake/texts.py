@@ -68,6 +68,8 @@ def read_bytes(path: str, shown: str, *, piped: bool = False) -> bytes:
 
 def missing(path: str, shown: str) -> Problem:
     """Tell of a file or folder that isn't there, with the nearest name that is."""
+    if os.path.islink(path):
+        return Problem("this link leads nowhere", Location(shown), found=os.readlink(path))
     parent = os.path.dirname(os.path.abspath(path))
     there = os.listdir(parent) if os.path.isdir(parent) else []
     return Problem("there is no such file or folder", Location(shown), hint=nearest(os.path.basename(path), there))

@@ -109,6 +109,7 @@ class TestReading:
             (("empty.yaml",), "there is no Kubernetes object and no values file in empty.yaml"),
             (("chart.yaml",), "render"),
             (("bad.yaml",), "bad.yaml:2"),
+            (("-",), "no values file in standard input\n    hint: did the command that was to write it fail"),
         ],
     )
     def test_refuses_what_cant_be_judged_at_all(self, doctor, arguments, told):
@@ -147,6 +148,9 @@ class TestRules:
         outcome = doctor(*([] if option == "--explain" else ["a.yaml"]), option, "legacy-secrets", a=LEGACY)
         assert (outcome.code, outcome.out) == (2, "")
         assert f"'{option}': there is no rule `legacy-secrets`: did you mean `legacy-secret`?" in outcome.err
+
+    def test_are_offered_in_small_letters_for_large_ones(self, doctor):
+        assert "did you mean `legacy-secret`?" in doctor("--explain", "LEGACY-SECRET").err
 
     def test_that_leave_nothing_to_ask_are_refused(self, doctor):
         assert "leave no rule" in doctor("a.yaml", "--ignore", "*", a=LEGACY).err

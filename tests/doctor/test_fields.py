@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, but
+from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, WORKLOAD_AND_CONFIGURATION, but
 from tests.doctor.helpers import diagnose, ids, only, repaired
 from tests.doctor.scraping import mine
 
@@ -208,6 +208,20 @@ def test_where_files_are_not_allowed_they_go_and_the_class_stays_or_comes(by_nam
     assert mine(after) == []
     assert "scrapeClass: istio-mtls" in after
     assert "tlsConfig:\n  - " not in after
+
+
+def test_files_without_any_tls_config_are_told_once_and_moved_into_one():
+    fields = "        ca_file: /etc/prom-certs/root-cert.pem\n"
+    text = but(WORKLOAD_AND_CONFIGURATION, ("      tls_config:\n", ""))
+    for name in ("ca_file", "cert_file", "key_file", "insecure_skip_verify"):
+        text = text.replace(f"        {name}:", f"      {name}:")
+    assert fields not in text
+    found = only(text, "tls-config-empty")
+    assert found.found == (
+        "tls_config isn't there, and ca_file, cert_file, key_file, insecure_skip_verify stand beside it"
+    )
+    assert "unknown-field" not in ids(text)
+    assert ids(repaired(text, found)) == []
 
 
 def test_it_is_told_of_jobs_too():

@@ -247,6 +247,13 @@ def test_every_file_that_cannot_be_read_is_told(reads: Reads):
     ]
 
 
+def test_a_link_that_leads_nowhere_is_told_as_one(project: WriteTree):
+    folder = project({"a.yaml": A})
+    (folder / "link.yaml").symlink_to("gone.yaml")
+    (problem,) = refused(lambda: read([str(folder / "link.yaml")], str))
+    assert problem.endswith("link.yaml: this link leads nowhere\n    found: gone.yaml")
+
+
 def test_a_file_from_powershell_is_explained(reads: Reads):
     (problem,) = refused(lambda: reads({"a.yaml": A.encode("utf-16")}))
     assert problem.endswith("hint: PowerShell's `>` writes UTF-16: save it as UTF-8")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import OPERATOR, PLAIN, but
 from generator.doctor.rules.monitors import shared_class
+from generator.doctor.rules.policies import misplaced_selectors
 from generator.doctor.rules.views import config_key, stray_variables
 from generator.errors import ValuePath
 from generator.fields import (
@@ -91,7 +92,7 @@ def unknown_field(setup: Setup) -> Iterator[Found]:
         in_tls = len(found.path) > 1 and found.path[-2] == "tlsConfig"
         if in_tls and document.kind in WITHOUT_FILES and found.field in _FILE_FIELDS:
             continue  # monitor-cannot-name-files tells more
-        if document.kind in {"Sidecar", "PeerAuthentication"} and _SELECTORS & set(found.path):
+        if document.kind in {"Sidecar", "PeerAuthentication"} and _is_of_selector(document, found.path):
             continue  # and so does mesh-selector-misspelt
         says = f"{found.field} is no field here" + (f"; expected {found.expected}" if found.expected else "")
         yield Found(document, found.path, says, _renamed(document, found), severity, _outermost(document))
@@ -116,7 +117,8 @@ def _put_in(inner: Document, key: str, name: str) -> Fix:
     return Fix("write it in proxyMetadata")
 
 
-_SELECTORS = {"selector", "workloadSelector"}
+def _is_of_selector(document: Document, path: ValuePath) -> bool:
+    return any(path[: len(one.path)] == one.path for one in misplaced_selectors(document))
 
 
 def _renamed(document: Document, found: Unknown) -> Fix:
@@ -196,7 +198,7 @@ def _is_spelt_so(document: Document, path: ValuePath, value: object) -> bool:
 def _with_empty_tls(setup: Setup) -> Iterator[Scrape]:
     for scrape in setup.scrapes:
         tls = scrape.spelling.tls
-        if tls in scrape.tree and not scrape.tree[tls] and _beside(scrape):
+        if not scrape.tree.get(tls) and _beside(scrape):
             yield scrape
 
 
@@ -235,19 +237,22 @@ def tls_config_empty(setup: Setup) -> Iterator[Found]:
     """Look at jobs, monitors and classes."""
     for scrape in _with_empty_tls(setup):
         beside, tls = _beside(scrape), scrape.spelling.tls
-        says = f"{tls} is empty, and {', '.join(beside)} stand{'s' * (len(beside) == 1)} beside it"
+        what = "is empty" if tls in scrape.tree else "isn't there"
+        says = f"{tls} {what}, and {', '.join(beside)} stand{'s' * (len(beside) == 1)} beside it"
         gone = [scrape.set(name, value=REMOVE) for name in beside]
         if scrape.kind not in WITHOUT_FILES:
             inside = [scrape.set(tls, name, value=scrape.tree[name]) for name in beside]
             fix = Fix("indent them", (*inside, *gone))
         elif name := scrape.scrape_class or shared_class(setup, scrape):
             named = Edit(scrape.document, (*scrape.spec, scrape.spelling.scrape_class), name)
-            edits = (named, scrape.set(tls, value=REMOVE), *gone)
+            empty = (scrape.set(tls, value=REMOVE),) if tls in scrape.tree else ()
+            edits = (named, *empty, *gone)
             fix = Fix(f"a {scrape.kind} can't name files: take them from the scrape class {name}", edits)
         else:
             says_how = f"a {scrape.kind} can't name files: have a scrape class bring them"
             fix = Fix(says_how, yaml="scrapeClass: istio-mtls")
-        yield Found(scrape.document, scrape.where(tls), says, fix, None, scrape.resource)
+        place = scrape.where(tls if tls in scrape.tree else beside[0])
+        yield Found(scrape.document, place, says, fix, None, scrape.resource)
 
 
 # ----------------------------------------------------------------------------------------------------------- name
