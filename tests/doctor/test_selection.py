@@ -7,7 +7,7 @@ import pytest
 from generator.doctor.rules.examples import OPERATOR, PLAIN, WEB, but
 from generator.doctor.rules.mesh import DISABLE, SIDECAR
 from generator.doctor.rules.selection import is_slip
-from tests.doctor.helpers import diagnose, only, repaired
+from tests.doctor.helpers import diagnose, ids, only, repaired
 from tests.doctor.meshing import mine, of_namespace
 
 SELECTS = "  podMonitorSelector: {}\n"
@@ -176,6 +176,7 @@ def test_services_are_compared_by_their_own_labels_and_select_pods():
 
 _LABELS = "  workloadSelector:\n    labels:\n"
 _MATCHES = "  selector:\n    matchLabels:\n"
+_DEEP = "    selector:\n      matchLabels:\n        app: prometheus\n"
 
 
 @pytest.mark.parametrize(
@@ -195,6 +196,47 @@ def test_the_other_kinds_selector_is_an_error(resource, wrong):
     assert mine(text) == ["mesh-selector-misspelt"]
     after = repaired(text, found)
     assert [one.rule.id for one in diagnose(after)] == []
+
+
+_OWN = "      app: prometheus\n"
+
+
+@pytest.mark.parametrize(
+    ("resource", "says"),
+    [
+        (
+            but(DISABLE, (_MATCHES + _OWN, ""), ("    mode: DISABLE\n", f"    mode: DISABLE\n{_DEEP}")),
+            "selector.matchLabels stands in spec.mtls; a PeerAuthentication selects by selector.matchLabels in spec",
+        ),
+        (
+            but(SIDECAR, (_LABELS + _OWN, "")) + "    workloadSelector:\n      labels:\n        app: prometheus\n",
+            "workloadSelector.labels stands in spec.egress[0]; a Sidecar selects by workloadSelector.labels in spec",
+        ),
+        (
+            but(DISABLE, (_MATCHES + _OWN, "")) + "selector:\n  matchLabels:\n    app: prometheus\n",
+            "selector.matchLabels stands beside spec; a PeerAuthentication selects by selector.matchLabels in spec",
+        ),
+    ],
+)
+def test_a_selector_in_the_wrong_place_is_told_once_and_moved(resource, says):
+    text = PLAIN + resource
+    found = only(text, "mesh-selector-misspelt")
+    assert found.found == says
+    assert ids(text) == ["mesh-selector-misspelt"]
+    assert ids(repaired(text, found)) == []
+
+
+def test_selectors_that_name_different_pods_are_moved_by_hand():
+    deeper = "    workloadSelector:\n      labels:\n        app: other\n"
+    text = PLAIN + but(SIDECAR, (_LABELS, _MATCHES)) + deeper
+    fix = only(text, "mesh-selector-misspelt").fix
+    assert fix is not None
+    assert not fix.edits
+
+
+def test_a_selector_that_counts_keeps_one_that_does_not_from_being_moved():
+    text = PLAIN + SIDECAR + "    workloadSelector:\n      labels:\n        app: other\n"
+    assert ids(text) == ["unknown-field"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ SELECTORS: Mapping[str, ValuePath] = {
     "PeerAuthentication": ("spec", "selector", "matchLabels"),
     "AuthorizationPolicy": ("spec", "selector", "matchLabels"),
 }
+_SELECTING = ("selector", "workloadSelector")
+_LABELLING = ("labels", "matchLabels")
 _CHARTS = {"kube-prometheus-stack", "prometheus-chart"}
 _SECURE_PORTS = ("ENVOY_SECURE_METRICS_PORT", "ENVOY_SECURE_MERGED_METRICS_PORT")
 
@@ -30,6 +32,14 @@ class Stated(NamedTuple):
     mode: str
     document: Document
     level: str
+
+
+class Misplaced(NamedTuple):
+    """Labels in a selector that the API server drops: the selector's path, their field in it, and they themselves."""
+
+    path: ValuePath
+    inner: str
+    labels: dict[str, str]
 
 
 class Subject(NamedTuple):
@@ -50,6 +60,29 @@ def resources(setup: Setup, kind: str) -> list[Document]:
 def selected(document: Document) -> dict[str, str]:
     """Give the labels by which a resource selects pods; none where it is for its whole namespace."""
     return labels_in(document.get(*SELECTORS[document.kind]))
+
+
+def misplaced_selectors(document: Document) -> list[Misplaced]:
+    """Give the selectors of a Sidecar or PeerAuthentication that has none where its kind has it, outermost first.
+
+    One may be spelled as another kind's, stand beside ``spec`` or too deep in it: in all three the resource is for its
+    whole namespace.
+    """
+    return [] if selected(document) else list(_misplaced(document, (), document.tree))
+
+
+def _misplaced(document: Document, path: ValuePath, tree: object) -> Iterator[Misplaced]:
+    for key, value in tree.items() if isinstance(tree, dict) else ():
+        if key in _SELECTING and (not path or path[0] == "spec"):
+            for inner in _LABELLING:
+                labels = labels_in(value.get(inner)) if isinstance(value, dict) else {}
+                if labels and (*path, key, inner) != SELECTORS[document.kind]:
+                    yield Misplaced((*path, key), inner, labels)
+                    break
+        elif path or key == "spec":
+            yield from _misplaced(document, (*path, key), value)
+    for index, item in enumerate(tree if isinstance(tree, list) else ()):
+        yield from _misplaced(document, (*path, index), item)
 
 
 def fits(labels: Mapping[str, str], pod: Mapping[str, str]) -> bool:

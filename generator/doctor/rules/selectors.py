@@ -9,60 +9,69 @@ from generator.doctor.rules.examples import OPERATOR, PLAIN, but
 from generator.doctor.rules.mesh import DISABLE, SIDECAR
 from generator.doctor.rules.policies import (
     SELECTORS,
+    Misplaced,
     fits,
     hides_labels,
     hosts_of,
+    misplaced_selectors,
     port_modes,
     resources,
     selected,
     stable_labels,
     subjects,
 )
-from generator.errors import ValuePath
+from generator.errors import dotted
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.edits import REMOVE
 from generator.monitoring.labels import labels_in
 
-#: How the labels of another kind's selector are spelled, and may stand here by mistake.
-_SPELLINGS: tuple[ValuePath, ...] = (
-    ("workloadSelector", "labels"),
-    ("workloadSelector", "matchLabels"),
-    ("selector", "matchLabels"),
-    ("selector", "labels"),
-)
 _KINDS = ("Sidecar", "PeerAuthentication")
 _OLD_LABELS_BEFORE = (2, 30)
 
 
 @rule(
     "mesh-selector-misspelt",
-    title="The selector is another kind's, so the resource is for the whole namespace",
+    title="The selector is another kind's or misplaced, so the resource is for the whole namespace",
     severity="error",
     stage="selection",
     why="""
-        A Sidecar selects by `workloadSelector.labels`, a PeerAuthentication by `selector.matchLabels`. A field of the
-        other kind is dropped by the API server, or refused by a careful `kubectl apply`. Dropped, it leaves a resource
-        without selector: it applies to every workload of the namespace, which then sees one host only, or takes no
-        mutual TLS.
+        A Sidecar selects by `workloadSelector.labels`, a PeerAuthentication by `selector.matchLabels`, right below
+        `spec`. A field of the other kind, or one that is indented too far (into `mtls`, into an item of `egress`) or
+        too little, is dropped by the API server, or refused by a careful `kubectl apply`. Dropped, it leaves a
+        resource without selector: it applies to every workload of the namespace, which then sees one host only, or
+        takes no mutual TLS.
         """,
     sources=["istio Sidecar API", "istio PeerAuthentication API"],
     wrong=PLAIN + SIDECAR.replace("workloadSelector:\n    labels:", "selector:\n    matchLabels:"),
 )
 def mesh_selector_misspelt(setup: Setup) -> Iterator[Found]:
-    """Look for the fields of the other kind."""
+    """Look for selectors that the kind doesn't have, where it has none that counts."""
     for kind in _KINDS:
         for document in resources(setup, kind):
-            right = SELECTORS[kind][1:]
-            for field, inner in _SPELLINGS:
-                labels = labels_in(document.get("spec", field, inner))
-                if (field, inner) == right or not labels or selected(document):
-                    continue
-                wrong = Edit(document, ("spec", field) if field != right[0] else ("spec", field, inner), REMOVE)
-                edits = (wrong, Edit(document, SELECTORS[kind], labels))
-                found = f"{field}.{inner} is no field of a {kind}; it selects by {'.'.join(map(str, right))}"
-                yield Found(document, ("spec", field), found, Fix(f"write {'.'.join(map(str, right))}", edits))
-                break
+            misplaced = misplaced_selectors(document)
+            if misplaced:
+                first = misplaced[0]
+                right = ".".join(map(str, SELECTORS[kind][1:]))
+                same = all(one.labels == first.labels for one in misplaced)  # else nothing says whose pods are meant
+                edits = (
+                    (*_taken_out(document, misplaced), Edit(document, SELECTORS[kind], first.labels)) if same else ()
+                )
+                yield Found(document, first.path, _told(kind, first, right), Fix(f"write {right} in spec", edits))
+
+
+def _taken_out(document: Document, misplaced: list[Misplaced]) -> list[Edit]:
+    """Say how to take the selectors out; of one that has the right name goes what no selector of its kind has."""
+    right = SELECTORS[document.kind][:2]
+    return [Edit(document, (*one.path, one.inner) if one.path == right else one.path, REMOVE) for one in misplaced]
+
+
+def _told(kind: str, wrong: Misplaced, right: str) -> str:
+    *outer, field = wrong.path
+    if outer == ["spec"]:
+        return f"{field}.{wrong.inner} is no field of a {kind}; it selects by {right}"
+    where = f"in {dotted(tuple(outer))}" if outer else "beside spec"
+    return f"{field}.{wrong.inner} stands {where}; a {kind} selects by {right} in spec"
 
 
 @rule(
@@ -86,7 +95,7 @@ def mesh_selector_empty(setup: Setup) -> Iterator[Found]:
             spec = document.get("spec")
             if not isinstance(spec, dict) or field not in spec or selected(document) or port_modes(document):
                 continue
-            if any(labels_in(document.get("spec", *spelling)) for spelling in _SPELLINGS):
+            if misplaced_selectors(document):
                 continue
             found = f"{field} names no label, so it is for all of {document.namespace or 'its namespace'}"
             own = _for(setup, document)
