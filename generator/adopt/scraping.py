@@ -159,10 +159,10 @@ def printed(job: Part) -> str:
 
 def _operated(setup: Setup, scraper: Scraper, rendered: Rendered, job: Part, *, there: bool) -> Scraping:
     """Add a scrape class, and a PodMonitor that names it."""
+    if there:
+        return Scraping()
     if all(scraper.of_resource(key) is None for key in _SELECTORS):
         # The operator leaves such a Prometheus' configuration to the user (operator Documentation, API reference).
-        if there:
-            return Scraping()
         return Scraping(apart=job, where=f"the configuration that you give to {scraper}: it selects no monitors")
     if rendered.scrape_class is None or scraper.resource is None:
         return Scraping()
@@ -177,7 +177,7 @@ def _operated(setup: Setup, scraper: Scraper, rendered: Rendered, job: Part, *, 
         edits.append(class_edit(scraper, rendered.scrape_class, name, str(job.tree["tls_config"]["cert_file"])))
         index = len(as_list(scraper.of_resource("scrapeClasses")))
         comments = moved(rendered.scrape_class.comments, (*scraper.resource, "scrapeClasses", index))
-    if there or rendered.monitor is None:
+    if rendered.monitor is None:
         return Scraping(tuple(edits), comments=comments)
     labels, selector = _selected(scraper)
     if selector is not None:
