@@ -397,6 +397,17 @@ def test_a_certificate_that_no_container_mounts_is_read_by_nobody():
     )
 
 
+@pytest.mark.parametrize(("reader", "told"), [("", True), (READER, False)])
+def test_a_volume_that_the_proxy_misspells_is_mounted_by_prometheus_or_not(reader, told):
+    proxys = "{name: istio-workload-certs, mountPath"
+    text = but(MANUAL, (READER, reader), (proxys, proxys.replace("certs", "cert")))
+    assert ids(text) == ["volume-missing", *["nobody-reads-certificates"] * told]
+    after = repaired(text, only(text, "volume-missing"))
+    assert ids(after) == ["nobody-reads-certificates"] * told
+    if told:
+        assert ids(repaired(after, only(after, "nobody-reads-certificates"))) == []
+
+
 def test_a_certificate_for_another_container_may_be_meant_so():
     other = "      - name: exporter\n        volumeMounts:\n        - {name: istio-workload-certs, mountPath: /certs}\n"
     finding = only(

@@ -158,32 +158,41 @@ def nobody_reads_certificates(setup: Setup) -> Iterator[Found]:
         if not writer.volume or any(mount.name == writer.volume for mount in setup.mounts_after(scraper)):
             continue
         volumes = setup.volumes(scraper)
-        volume = volumes.get(writer.volume)
-        unknown = [mount.name for mount in setup.mounts_after(scraper) if mount.name not in volumes]
-        misspelt = any(
-            (scraper.flavour == "workload" and "cert" in name) or meant_volume(name, volumes) == writer.volume
-            for name in unknown
-        )
-        if volume is None or misspelt or any(scraper.maps_for_lists()):  # which another rule tells
-            continue
+        # The proxy's own mount may misspell the volume, which is another fault than that Prometheus has none.
+        stated = [name for name, one in volumes.items() if one.path is not None]
+        volume = volumes.get(writer.volume) or volumes.get(meant_volume(writer.volume, stated))
+        if volume is None or _means(setup, scraper, volume.name) or any(scraper.maps_for_lists()):
+            continue  # for another rule tells
         others = [
             str(container.get("name"))
             for path, container in scraper.pod.containers()
-            if not is_ours(container) and any(mount.name == writer.volume for mount in scraper.pod.mounts(path))
+            if not is_ours(container) and any(mount.name == volume.name for mount in scraper.pod.mounts(path))
         ]
         if others and not scraper.product:
             continue
         name = scraper.pod.get(*scraper.container, "name")
         seen = f"; only {', '.join(others)} does" if others else ""
-        found = f"the proxy writes to the volume {writer.volume}, which the container {name} doesn't mount{seen}"
+        found = f"the proxy writes to the volume {volume.name}, which the container {name} doesn't mount{seen}"
         edits: tuple[Edit, ...] = ()
-        if volume.path is not None and scraper.product and can_be_edited(scraper):
+        spelt = volume.name == writer.volume  # else its name has to be mended first
+        if volume.path is not None and scraper.product and can_be_edited(scraper) and spelt:
             edits = pattern_edits(setup, scraper)
         place = scraper.pod.where(*volume.path) if volume.path else written_place(scraper)[1]
         document = scraper.document if volume.path else written_place(scraper)[0]
         sure = scraper.product and not others
         fix = Fix("mount the volume in Prometheus, read-only", edits)
         yield Found(document, place, found, fix, "error" if sure else "warning", str(scraper))
+
+
+def _means(setup: Setup, scraper: Scraper, volume: str) -> bool:
+    """Whether the scraper's container mounts a volume, or none that there is and may mean it."""
+    volumes = setup.volumes(scraper)
+    return any(
+        mount.name == volume
+        or (scraper.flavour == "workload" and "cert" in mount.name and mount.name not in volumes)
+        or (mount.name not in volumes and meant_volume(mount.name, volumes) == volume)
+        for mount in setup.mounts_after(scraper)
+    )
 
 
 @rule(
