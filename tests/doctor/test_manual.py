@@ -191,7 +191,7 @@ def test_injection_beside_a_proxy_by_hand_has_to_be_off():
     assert "manual-proxy-injected" in ids(MANUAL.replace(LABEL, LABEL.replace("false", "true")))
 
 
-def test_a_disabled_namespace_or_the_annotation_switch_it_off_as_well():
+def test_a_disabled_namespace_or_the_annotation_switch_it_off_as_well_and_the_label_is_the_form_of_today():
     text = but(MANUAL, (LABEL, ""))
     disabled = (
         "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: monitoring\n  labels:\n    istio-injection: disabled\n"
@@ -200,7 +200,13 @@ def test_a_disabled_namespace_or_the_annotation_switch_it_off_as_well():
     annotated = but(
         text, ("    spec:\n      serviceAccountName", f"      annotations:\n{LABEL}    spec:\n      serviceAccountName")
     )
-    assert ids(annotated) == []
+    finding = only(annotated, "inject-by-annotation")
+    assert ids(annotated) == ["inject-by-annotation"]
+    assert (finding.severity, finding.found) == ("info", "injection is refused by the annotation alone")
+    after = repaired(annotated, finding)
+    assert ids(after) == []
+    assert "annotations:\n" + LABEL not in after
+    assert ids(annotated, istio=(1, 8, 0), istio_given=True).count("inject-by-annotation") == 0
 
 
 def test_what_is_laid_over_the_injected_proxy_is_not_a_proxy_by_hand():

@@ -151,13 +151,15 @@ def inject_label_beats_annotation(setup: Setup) -> Iterator[Found]:
 
 @rule(
     "inject-by-annotation",
-    title="Injection is asked for by an annotation, which only a labelled namespace hears",
+    title="Injection is asked for or refused by an annotation, where a label belongs",
     severity="info",
     stage="injection",
     since="Istio 1.9",
     why="""
         The annotation `sidecar.istio.io/inject` is deprecated. The API server shows a pod to the webhook by labels: the
         namespace's, or the pod's own. In a namespace without an injection label the annotation alone does nothing.
+        `"false"`, beside a proxy that the manifest has itself, does keep a second one away; the label says it in the
+        form that stays, and the API server doesn't even show the pod to the webhook.
         """,
     sources=["istio API `annotation/annotations.yaml`", "istio `mutatingwebhook.yaml`"],
     wrong=but(PLAIN, (INJECT, ""), ("      annotations:\n", f"      annotations:\n{INJECT}")),
@@ -167,9 +169,12 @@ def inject_by_annotation(setup: Setup) -> Iterator[Found]:
     for scraper in setup.scrapers:
         labels = scraper.pod.labels
         told = {KEY, REVISION} & labels.keys()
-        if told or not _says_yes(scraper) or is_injected_already(scraper) or by_hand(scraper):
+        if told or is_injected_already(scraper) or setup.settings.istio < (1, 9):
             continue
-        if setup.settings.istio < (1, 9):
+        if by_hand(scraper):
+            yield from _refused_by_annotation(scraper)
+            continue
+        if not _says_yes(scraper):
             continue
         namespace = namespace_of(setup, scraper)
         own = _labels(namespace)
@@ -181,6 +186,14 @@ def inject_by_annotation(setup: Setup) -> Iterator[Found]:
             found += f", and the namespace {namespace.name} has no injection label"
         fix = Fix("use the label", _to_label(scraper))
         yield Found(scraper.document, annotation(scraper, KEY), found, fix, "error" if lost else "info")
+
+
+def _refused_by_annotation(scraper: Scraper) -> Iterator[Found]:
+    """Tell of a pod with a proxy of its own that keeps the webhook's away as was done before there was a label."""
+    if scraper.pod.annotations.get(KEY) and not _says_yes(scraper):
+        edits = (scraper.pod.set(("metadata", "labels", KEY), "false"), annotate(scraper, KEY, REMOVE))
+        fix = Fix("use the label", edits if can_be_edited(scraper) else ())
+        yield Found(scraper.document, annotation(scraper, KEY), "injection is refused by the annotation alone", fix)
 
 
 @rule(
