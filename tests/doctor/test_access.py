@@ -74,6 +74,7 @@ def lacking(*resources: str) -> str:
         pytest.param(
             but(BOTH, ("  name: prometheus\n  namespace: monitoring\nspec", "  name: prometheus\nspec"))
             + ACCOUNT
+            + but(ACCOUNT, ("namespace: monitoring", "namespace: other"))
             + ROLE,
             id="no namespace said",
         ),
@@ -94,6 +95,22 @@ def test_an_account_beside_a_role_that_nobody_has_is_not_bound(text):
     assert text.splitlines()[found.location.line - 1].strip() == "serviceAccountName: prometheus"
     assert found.fix is not None
     assert mine(f"{text}{ACCOUNT}{ROLE}---\n{found.fix.text}\n") == []
+
+
+def test_who_names_no_namespace_runs_where_the_only_account_of_that_name_is():
+    text = OPERATOR.replace("  namespace: monitoring\n", "")
+    found = only(text + ACCOUNT + ROLE, "rbac-missing")
+    assert found.found.startswith("no binding names the account prometheus of monitoring, so ")
+    assert found.fix is not None
+    assert "rbac-missing" not in mine(f"{text}{ACCOUNT}{ROLE}---\n{found.fix.text}\n")
+    elsewhere = but(BINDING, (SUBJECT, SUBJECT.replace("monitoring", "other")))
+    assert "rbac-missing" not in mine(text + ACCOUNT + ROLE + elsewhere)
+    for accounts in (
+        "",
+        ACCOUNT.replace("  namespace: monitoring\n", ""),
+        ACCOUNT + ACCOUNT.replace("monitoring", "a"),
+    ):
+        assert "rbac-missing" not in mine(text + accounts + ROLE)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from generator.doctor.rules.grants import (
     bindings,
     discovers,
     grants_of,
+    home_of,
     namespace_of_subject,
     needs_of,
     role_of,
@@ -74,7 +75,7 @@ subjects:
 def _asking(setup: Setup) -> Iterator[tuple[Scraper, list[Need]]]:
     """Every scraper whose account the manifests give rights to, and what it needs; charts and operators do others'."""
     for scraper in setup.scrapers:
-        if scraper.flavour in {"workload", "operator"} and scraper.document.kind != "VMAgent" and scraper.namespace:
+        if scraper.flavour in {"workload", "operator"} and scraper.document.kind != "VMAgent":
             needs = needs_of(setup, scraper)
             if needs:
                 yield scraper, needs
@@ -88,7 +89,8 @@ def _asking(setup: Setup) -> Iterator[tuple[Scraper, list[Need]]]:
     why="""
         Prometheus finds its targets by asking the API server, as its service account. Without a binding that names the
         account **and its namespace** every such request is answered 403, and the job has no target. A pod that names no
-        account runs as `default`.
+        account runs as `default`; one that names no namespace runs where the only account of that name among the files
+        is, for a pod has an account of its own namespace.
         """,
     sources=["Kubernetes, Using RBAC Authorization", "prometheus `discovery/kubernetes/kubernetes.go`"],
     wrong=OPERATOR + _ACCOUNT + ROLE,
@@ -96,8 +98,11 @@ def _asking(setup: Setup) -> Iterator[tuple[Scraper, list[Need]]]:
 def rbac_missing(setup: Setup) -> Iterator[Found]:
     """Look for a binding, where the role that it would give is among the files."""
     for scraper, needs in _asking(setup):
-        account = account_of(scraper)
-        if grants_of(setup, scraper.namespace, account):
+        account, home = account_of(scraper), home_of(setup, scraper)
+        if not home or grants_of(setup, home, account):
+            continue
+        if not scraper.namespace:
+            yield from _unbound(setup, scraper, account, needs)
             continue
         yield from (
             _misnamed(setup, scraper, account)
@@ -149,19 +154,20 @@ def _other_account(setup: Setup, scraper: Scraper, account: str) -> list[Found]:
 
 def _unbound(setup: Setup, scraper: Scraper, account: str, needs: list[Need]) -> list[Found]:
     """A role for discovery that no binding gives to anybody, beside the account."""
-    known = any(one.namespace == scraper.namespace for one in setup.named("ServiceAccount", account))
+    home = home_of(setup, scraper)
+    known = any(one.namespace == home for one in setup.named("ServiceAccount", account))
     if not known:
         return []
     bound = {id(role_of(setup, one)) for one in bindings(setup)}
     free = [
         one
         for one in setup.of_kind("ClusterRole", "Role", group=RBAC)
-        if id(one) not in bound and discovers(one) and one.namespace in {"", scraper.namespace}
+        if id(one) not in bound and discovers(one) and one.namespace in {"", home}
     ]
     if not free:
         return []
-    found = f"no binding names the account {account} of {scraper.namespace}, so {needs[0].by} gets 403"
-    fix = Fix(f"bind {free[0]} to the account", yaml=_binding(free[0], scraper.namespace, account))
+    found = f"no binding names the account {account} of {home}, so {needs[0].by} gets 403"
+    fix = Fix(f"bind {free[0]} to the account", yaml=_binding(free[0], home, account))
     place = existing(scraper.document, scraper.pod.where("spec", "serviceAccountName"))
     return [Found(scraper.document, place, found, fix)]
 
@@ -201,6 +207,8 @@ def _binding(role: Document, namespace: str, account: str) -> str:
 def rbac_too_little(setup: Setup) -> Iterator[Found]:
     """Compare what jobs need with what all bindings give; one whose role isn't here may give anything."""
     for scraper, needs in _asking(setup):
+        if not scraper.namespace:
+            continue
         grants = grants_of(setup, scraper.namespace, account_of(scraper))
         if not grants or any(one.role is None or one.role.get("aggregationRule") for one in grants):
             continue

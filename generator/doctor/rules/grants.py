@@ -47,13 +47,25 @@ def account_of(scraper: Scraper) -> str:
     return found if isinstance(found, str) else "default"
 
 
+def home_of(setup: Setup, scraper: Scraper) -> str:
+    """Give the namespace that a scraper runs in, as it says or as its account does; "" where neither tells.
+
+    A pod runs as an account of its own namespace, so one that names none runs where the only account of that name is.
+    """
+    account = account_of(scraper)
+    if scraper.namespace or account == "default":
+        return scraper.namespace
+    homes = [one.namespace for one in setup.named("ServiceAccount", account)]
+    return homes[0] if len(homes) == 1 else ""
+
+
 # -------------------------------------------------------------------------------------------------------------- needs
 
 
 def needs_of(setup: Setup, scraper: Scraper) -> list[Need]:
     """What a scraper lists and watches, each once, in the order of its jobs."""
     found: dict[tuple[str, str, str], Need] = {}
-    for role, namespaces, by, nodes in _discoveries(setup, scraper):
+    for role, namespaces, by, nodes in _discoveries(setup, scraper, home_of(setup, scraper)):
         wanted = DISCOVERS.get(role, ()) + ((("", "nodes"),) if nodes else ())
         for group, resource in wanted:
             for namespace in namespaces:
@@ -62,43 +74,44 @@ def needs_of(setup: Setup, scraper: Scraper) -> list[Need]:
     return list(found.values())
 
 
-def _discoveries(setup: Setup, scraper: Scraper) -> Iterator[tuple[str, list[str], str, bool]]:
+def _discoveries(setup: Setup, scraper: Scraper, home: str) -> Iterator[tuple[str, list[str], str, bool]]:
     """Each discovery: its role, namespaces, whose it is, and whether it attaches what the node says."""
     for scrape in setup.scrapes_of(scraper):
         if scrape.kind == "job":
             for one in _listed(scrape.tree.get("kubernetes_sd_configs")):
-                yield from _of_job(one, scraper, str(scrape))
+                yield from _of_job(one, home, str(scrape))
         elif (
             scraper.flavour == "operator"
             and scrape.kind in {"PodMonitor", "ServiceMonitor"}
             and is_selected_surely(setup, scraper, scrape)
         ):
-            yield from _of_monitor(scrape, scraper)
+            yield from _of_monitor(scrape, scraper, home)
     for document in setup.configurations(scraper):
         for one in _listed(document.get("alerting", "alertmanagers")):
             for discovery in _listed(one.get("kubernetes_sd_configs")):
-                yield from _of_job(discovery, scraper, "alerting")
+                yield from _of_job(discovery, home, "alerting")
 
 
-def _of_job(discovery: Mapping[str, Any], scraper: Scraper, by: str) -> Iterator[tuple[str, list[str], str, bool]]:
+def _of_job(discovery: Mapping[str, Any], home: str, by: str) -> Iterator[tuple[str, list[str], str, bool]]:
     if discovery.get("api_server") or discovery.get("kubeconfig_file"):
         return  # another cluster, or with another identity
     spaces = discovery.get("namespaces")
     spaces = spaces if isinstance(spaces, dict) else {}
     names = [str(name) for name in spaces.get("names") or []]
     if spaces.get("own_namespace") is True:
-        names.append(scraper.namespace)
+        names.append(home)
     attached = discovery.get("attach_metadata")
     nodes = isinstance(attached, dict) and attached.get("node") is True
     yield str(discovery.get("role")).lower(), names or [""], by, nodes
 
 
-def _of_monitor(scrape: Scrape, scraper: Scraper) -> Iterator[tuple[str, list[str], str, bool]]:
+def _of_monitor(scrape: Scrape, scraper: Scraper, home: str) -> Iterator[tuple[str, list[str], str, bool]]:
     spec = scrape.document.get(*scrape.spec)
     spaces = spec.get("namespaceSelector") if isinstance(spec, dict) else None
     spaces = spaces if isinstance(spaces, dict) and scraper.of_resource("ignoreNamespaceSelectors") is not True else {}
     names = [str(name) for name in spaces.get("matchNames") or []]
-    namespaces = [""] if spaces.get("any") is True else names or [scrape.document.namespace]
+    own = home if not scraper.namespace else ""  # one that says no more than its Prometheus goes where that does
+    namespaces = [""] if spaces.get("any") is True else names or [scrape.document.namespace or own]
     if namespaces == [""] and spaces.get("any") is not True:
         return  # whichever namespace it will be put into
     slices = str(scraper.of_resource("serviceDiscoveryRole") or "").lower() == "endpointslice"
