@@ -25,6 +25,10 @@ class Text:
         self._places: list[Places] | None = None
         self._lines: list[str] | None = None
 
+    def called(self, source: str) -> Text:
+        """Give the same text under another name; itself under its own."""
+        return self if source == self.source else Text(self.content, source, self._readable)
+
     def places(self, index: int) -> Places:
         """Give the places of the document of this number, empty ones not counted."""
         if self._places is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from generator.errors import InputError, Location, Problem
@@ -19,12 +20,15 @@ class Built(NamedTuple):
     """A kustomization that can be built, and that no other one uses.
 
     ``folder`` is where it lies, ``shown`` its name as the user knows it; ``files`` are the names of the files that it
-    is made of, by their real paths.
+    is made of, by their real paths, and ``aliases`` other names of these. ``others`` are those of its files of which a
+    kustomization is made, too, that can't be built here.
     """
 
     folder: str
     shown: str
-    files: dict[str, str]
+    files: Mapping[str, str]
+    aliases: Mapping[str, str] = {}
+    others: Mapping[str, str] = {}
 
 
 class Kustomizations(NamedTuple):
@@ -53,16 +57,21 @@ def kustomizations_in(root: Root, folders: Iterable[str]) -> Kustomizations:
     tops = [one for one in opened if os.path.realpath(one.folder) not in used] or opened
     built: list[Built] = []
     patches: set[str] = set()
+    others: dict[str, str] = {}
     for top in tops:
         if top.is_component() and len(opened) > 1:
             continue
         try:
             build(top)
-            built.append(Built(top.folder, top.shown, _files(top)))
+            built.append(Built(top.folder, top.shown, *_files(top)))
         except (InputError, UnrenderedError) as error:
             notes += [_note(top.shown), *_problems(error)]
             patches |= {path for one in _within(top, opened) for path in _patches(one)}
-    return Kustomizations(tuple(built), frozenset(patches), tuple(notes))
+            others |= dict.fromkeys(_files(top)[0], top.shown)
+    told = [
+        one._replace(others={name: others[real] for real, name in one.files.items() if real in others}) for one in built
+    ]
+    return Kustomizations(tuple(told), frozenset(patches), tuple(notes))
 
 
 def _note(shown: str) -> Problem:
@@ -77,25 +86,35 @@ def _problems(error: InputError | UnrenderedError) -> Sequence[Problem]:
     return error.problems if isinstance(error, InputError) else (error.problem,)
 
 
-def _files(kustomization: Kustomization) -> dict[str, str]:
-    """Give the names, by their real paths, of all files that a kustomization and those that it uses are made of."""
+def _files(kustomization: Kustomization) -> tuple[dict[str, str], dict[str, str]]:
+    """Give the names, by their real paths, of all files that a kustomization and those that it uses are made of.
+
+    The second map gives for other names of a file, by links, the first one.
+    """
     found: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+
+    def take(path: str, name: str) -> None:
+        first = found.setdefault(os.path.realpath(path), name)
+        if first != name:
+            aliases[name] = first
+
     pending, seen = [kustomization], set[str]()
     while pending:
         one = pending.pop()
         source = one.document.source
-        real = os.path.realpath(os.path.join(one.folder, os.path.basename(source)))
-        if real in seen:
+        if source in seen:
             continue
-        seen.add(real)
-        found[real] = source
+        seen.add(source)
+        take(os.path.join(one.folder, os.path.basename(source)), source)
         for name in one.names():
             path = one.path(name)
             if os.path.isfile(path):
-                found.setdefault(os.path.realpath(path), one.name(name))
+                take(path, one.name(name))
             elif os.path.isdir(path):
-                pending.append(open_kustomization(path, one.name(name)))
-    return found
+                with suppress(InputError, UnrenderedError):  # which is told of who builds it
+                    pending.append(open_kustomization(path, one.name(name)))
+    return found, aliases
 
 
 def _within(top: Kustomization, opened: Sequence[Kustomization]) -> list[Kustomization]:

@@ -10,14 +10,15 @@ from generator.doctor import Diagnosis, Finding, examine
 from generator.doctor.examining import united
 from generator.doctor.report import whole_path
 from generator.doctor.rule import Severity
-from generator.errors import InputError, Location, Problem, ValuePath
-from generator.intake import Intake, read_kustomization, read_texts
+from generator.errors import InputError, Problem, ValuePath
+from generator.intake import Intake, read_texts
 from generator.migrate.applying import Texts
+from generator.migrate.builds import Builds, State
 from generator.migrate.choosing import together
 from generator.migrate.kustomizations import Built
 from generator.migrate.sources import Source
-from generator.migrate.tracing import Tracing, files_of, outermost
-from generator.monitoring import Edit, Settings, assemble
+from generator.migrate.tracing import Tracing, is_built
+from generator.monitoring import Settings, assemble
 from generator.monitoring.worlds import worlds
 
 # There are nine stages, and few rules in each; a setup that takes more rounds than this goes in a circle.
@@ -81,7 +82,7 @@ def migrate(
         InputError: a text is no YAML or JSON.
     """
     work = _Work(sources, settings, None if rules is None else list(rules), built)
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MOST_ROUNDS * (1 + 3 * bool(built))):  # files are tried one after the other
         if not work.round():
             break
     return work.result()
@@ -93,8 +94,7 @@ class _Work:
     def __init__(
         self, sources: Sequence[Source], settings: Settings, rules: list[str] | None, built: Sequence[Built]
     ) -> None:
-        self.built = built
-        self.used = {real: name for one in built for real, name in one.files.items()}
+        self.builds = Builds(built)
         self.sources = sources
         self.settings = settings
         self.rules = rules
@@ -105,18 +105,21 @@ class _Work:
         self.seen: set[int] = set()
         self.judged = 0
         self.read: dict[str, tuple[str, Intake]] = {}
-        self.builds: dict[str, tuple[dict[str, str], Intake]] = {}
-        #: By rule and place, the kustomizations in which it is found.
-        self.found_in: dict[tuple[str, Location], set[str]] = {}
+        #: Findings in what was built: how many files were tried for their fix, those that none of them helps, and how
+        #: many there are.
+        self.tried: Counter[_Key] = Counter()
+        self.hopeless: dict[_Key, Problem] = {}
+        self.files: dict[_Key, int] = {}
+        #: Whether fixes are made one at a time, since some together didn't do.
+        self.one_by_one = False
         self.diagnosis = self.examined()
 
     def examined(self) -> Diagnosis:
         """Read what has changed, and ask the rules, about each environment by itself."""
         problems: list[Problem] = []
-        used = set(self.used.values())
         for source in self.sources:
             text = self.texts[source.name]
-            if source.name in used:
+            if source.name in self.builds.names:
                 continue
             if self.read.get(source.name, ("", None))[0] == text and source.name in self.read:
                 continue
@@ -124,13 +127,10 @@ class _Work:
                 self.read[source.name] = text, read_texts([(text, source.name, source.path)])
             except InputError as error:
                 problems += error.problems
-        for one in self.built:
-            texts = {real: self.texts[name] for real, name in one.files.items() if name in self.texts}
-            if self.builds.get(one.folder, ({}, None))[0] != texts:
-                try:
-                    self.builds[one.folder] = texts, read_kustomization(one.folder, one.shown, texts)
-                except InputError as error:
-                    problems += error.problems
+        try:
+            self.builds.read(self.texts)
+        except InputError as error:
+            problems += error.problems
         if problems:
             raise InputError(problems)
         intakes = self.intakes()
@@ -138,20 +138,19 @@ class _Work:
         values = [document for intake in intakes for document in intake.values]
         self.judged = len(manifests) + len(values)
         diagnoses = [examine(assemble(*world, self.settings), self.rules) for world in worlds(manifests, values)]
-        self.found_in = {}
-        for finding in (finding for each in diagnoses for finding in each.findings):
-            if document := outermost(finding.document):
-                self.found_in.setdefault((finding.rule.id, finding.location), set()).add(document.kustomization)
+        self.builds.note(diagnoses)
         return united(diagnoses)
 
     def intakes(self) -> list[Intake]:
         """What was read, and what was built."""
-        return [*(intake for _, intake in self.read.values()), *(intake for _, intake in self.builds.values())]
+        return [*(intake for _, intake in self.read.values()), *self.builds.intakes()]
 
     def round(self) -> bool:
         """Make the fixes that can be made together; say whether anything has changed."""
         self.seen.add(hash(tuple(self.texts.values())))
         chosen = together(self.traced())
+        if self.one_by_one:
+            chosen = chosen[:1]
         texts, made = Texts(self.texts, [edit for _, edits in chosen for edit in edits]), list[Made]()
         for finding, edits in chosen:
             try:
@@ -167,48 +166,58 @@ class _Work:
         files = texts.files()
         if hash(tuple(files.values())) in self.seen:
             return any(self.is_open(finding) for finding in self.findings())
-        before = self.texts, dict(self.read), dict(self.builds)
+        before = self.texts, dict(self.read), self.builds.state, self.diagnosis
         self.texts = files
-        try:
-            self.diagnosis = self.examined()
-        except InputError as error:  # a kustomization can't be built with it
-            self.texts, self.read, self.builds = before
-            for finding, _ in chosen:
-                self.refused[_key(finding)] = error.problems[0]
+        problem = self.spoiled([finding for finding, _ in chosen], before[2])
+        if problem is not None:
+            self.texts, self.read, self.builds.state, self.diagnosis = before
+            self.try_otherwise([finding for finding, _ in chosen], problem)
             return any(self.is_open(finding) for finding in self.findings())
         self.made += made
         self.refused.clear()  # there may be room now
         return True
 
+    def spoiled(self, fixed: Sequence[Finding], before: State) -> Problem | None:
+        """Judge the texts as they are by now, and say what is wrong with the fixes of what is built, if anything is."""
+        try:
+            self.diagnosis = self.examined()
+        except InputError as error:  # a kustomization can't be built with them
+            return error.problems[0]
+        built = {_key(finding) for finding in fixed if is_built(finding.document)}
+        useless = next((one for one in self.findings() if _key(one) in built), None)
+        if useless is not None:
+            return Problem("its repair was made, and it is found all the same", useless.location)
+        return self.builds.spoiled(before, fixed)
+
+    def try_otherwise(self, fixed: Sequence[Finding], problem: Problem) -> None:
+        """Fix one at a time what didn't do together; what didn't do alone, in the next of its files."""
+        for finding in fixed:
+            self.times[_key(finding)] -= 1
+        if len(fixed) > 1:
+            self.one_by_one = True
+            return
+        self.one_by_one = False
+        key = _key(fixed[0])
+        self.tried[key] += 1
+        if self.tried[key] >= self.files.get(key, 1):
+            self.hopeless[key] = problem
+
     def traced(self) -> list[Finding]:
         """The findings whose fix can be tried; of what a kustomization builds, the fix of its files."""
-        tracing = Tracing(self.texts)
+        tracing = Tracing(self.texts, self.builds.built)
         found: list[Finding] = []
         for finding in filter(self.is_open, self.findings()):
-            if not self.built or finding.fix is None:
+            if not self.builds.built or finding.fix is None:
                 found.append(finding)
                 continue
+            key = _key(finding)
             try:
-                edits = tracing.traced(finding.fix.edits)
-                self.check_shared(finding, edits)
+                edits, self.files[key] = tracing.traced(finding.fix.edits, self.tried[key])
             except InputError as error:
-                self.refused[_key(finding)] = error.problems[0]
+                self.refused[key] = error.problems[0]
                 continue
             found.append(finding._replace(fix=finding.fix._replace(edits=edits)))
         return found
-
-    def check_shared(self, finding: Finding, edits: Iterable[Edit]) -> None:
-        """Refuse to change a file that another kustomization is made of too, where nothing is wrong."""
-        document = outermost(finding.document)
-        if document is None:
-            return
-        ill = self.found_in[finding.rule.id, finding.location]
-        for name in sorted(files_of(edits)):
-            well = [one.shown for one in self.built if name in one.files.values() and one.folder not in ill]
-            if well:
-                message = f"{well[0]} is made of this file too, and nothing is wrong with it there"
-                hint = f"change it in a patch of {document.kustomization}"
-                raise InputError(Problem(message, Location(name), hint=hint))
 
     def findings(self) -> list[Finding]:
         """The errors and warnings of the texts as they are, in the order in which to fix them."""
@@ -218,11 +227,13 @@ class _Work:
         """Whether a fix can be tried."""
         key = _key(finding)
         edits = finding.fix.edits if finding.fix else ()
-        return bool(edits) and key not in self.refused and self.times[key] < _MOST_TIMES
+        given_up = key in self.refused or key in self.hopeless
+        return bool(edits) and not given_up and self.times[key] < _MOST_TIMES
 
     def result(self) -> Migration:
         """Say what has come of it."""
         left = tuple(self.findings())
+        self.refused |= self.hopeless
         for finding in left:
             if finding.fix and finding.fix.edits and not self.is_open(finding):
                 useless = Problem("its repair was made, and it is found all the same", finding.location)

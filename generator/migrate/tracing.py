@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from generator.errors import InputError, Problem, ValuePath, dotted
 from generator.intake.document import Document, Text, value_at
 from generator.intake.kustomization import BuiltDocument
+from generator.migrate.kustomizations import Built
 from generator.monitoring.edits import APPEND, REMOVE, Edit
 
 _Texts = dict[str, Text]
@@ -19,26 +20,36 @@ class Tracing:
     Whoever makes edits tells texts apart by that.
     """
 
-    __slots__ = ("_names", "_texts")
+    __slots__ = ("_built", "_names", "_texts")
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """Take the names of the files that may be changed."""
+    def __init__(self, names: Iterable[str], built: Sequence[Built]) -> None:
+        """Take the names of the files that may be changed, and the kustomizations that are made of them."""
         self._names = frozenset(names)
+        self._built = built
         self._texts: _Texts = {}
 
-    def traced(self, edits: Iterable[Edit]) -> tuple[Edit, ...]:
+    def traced(self, edits: Iterable[Edit], tried: int) -> tuple[tuple[Edit, ...], int]:
         """Give the edits of files that come to the same as edits of what was built; other edits stay as they are.
+
+        Where several files could hold it, those that were ``tried`` are passed over. The number is that of files to
+        try.
 
         Raises:
             InputError: no file, or none that may be changed, holds what an edit changes.
         """
-        return tuple(one for edit in edits for one in self._traced(edit))
+        found: list[Edit] = []
+        most = 1
+        for edit in edits:
+            changes, several = self._traced(edit, tried)
+            found += changes
+            most = max(most, several)
+        return tuple(found), most
 
-    def _traced(self, edit: Edit) -> list[Edit]:
+    def _traced(self, edit: Edit, tried: int) -> tuple[list[Edit], int]:
         if not is_built(edit.document):
-            return [edit]
+            return [edit], 1
         if not isinstance(edit.document, BuiltDocument):
-            return [edit._replace(document=self._embedded(edit.document))]
+            return [edit._replace(document=self._embedded(edit.document))], 1
         there = _existing(edit.document.tree, edit.path)
         rest = edit.path[len(there) :]
         origins = [] if edit.value is REMOVE and rest else edit.document.origins(there)
@@ -46,9 +57,11 @@ class Tracing:
         origins = [(document, path) for document, path in origins if document.get(*path, *rest) != edit.value]
         if not origins:
             raise _untraceable(edit.document, edit.path)
-        # What stands in several files has to go from each; what is set, the first decides.
-        kept = origins if edit.value is REMOVE else origins[:1]
-        return [edit._replace(document=self._shared(document), path=(*path, *rest)) for document, path in kept]
+        if edit.value is REMOVE:  # what stands in several files has to go from each
+            edits = [Edit(self._shared(document), _whole(document, path), REMOVE) for document, path in origins]
+            return edits, 1
+        document, path = origins[min(tried, len(origins) - 1)]
+        return [edit._replace(document=self._shared(document), path=(*path, *rest))], len(origins)
 
     def _embedded(self, document: Document) -> Document:
         """Give a document that a string holds, in the file in which that string stands, or which it is as a whole."""
@@ -68,11 +81,23 @@ class Tracing:
         """Give a document with the text that all documents of its file have."""
         if document.outer is not None:  # a patch in a kustomization's own file
             return _held(document, self._shared(document.outer[0]), document.outer[1])
-        if document.source not in self._names:
+        source = next((one.aliases[document.source] for one in self._built if document.source in one.aliases), "")
+        source = source or document.source
+        if source not in self._names:
             hint = "name the folder that holds it too"
             raise InputError(Problem("this file is outside of what is to be changed", document.locate(), hint=hint))
-        text = self._texts.setdefault(document.source, document.shared)
+        for one in self._built:
+            if source in one.others:
+                message = f"{one.others[source]} is made of this file too, and can't be built here"
+                raise InputError(Problem(message, document.locate(), hint="change it by hand"))
+        text = self._texts.setdefault(source, document.shared.called(source))
         return document if text is document.shared else Document(document.tree, text, document.index, document.path)
+
+
+def _whole(document: Document, path: ValuePath) -> ValuePath:
+    """Give the path of what has to go so that a value does: of a JSON patch's operation, all of it."""
+    tree: object = document.tree  # a patch may be a list
+    return path[:1] if isinstance(tree, list) and path[1:] == ("value",) else path
 
 
 def _held(document: Document, outer: Document, path: ValuePath) -> Document:
@@ -90,11 +115,6 @@ def outermost(document: Document) -> BuiltDocument | None:
     while document.outer is not None and not isinstance(document, BuiltDocument):
         document = document.outer[0]
     return document if isinstance(document, BuiltDocument) else None
-
-
-def files_of(edits: Iterable[Edit]) -> set[str]:
-    """Give the names of the files that edits change."""
-    return {edit.document.source for edit in edits}
 
 
 def _existing(tree: Any, path: ValuePath) -> ValuePath:
@@ -116,4 +136,4 @@ def _untraceable(document: Document, path: ValuePath) -> InputError:
     return InputError(Problem(message, document.locate(path), dotted(path), hint="change it by hand"))
 
 
-__all__ = ["Tracing", "files_of", "is_built", "outermost"]
+__all__ = ["Tracing", "is_built", "outermost"]

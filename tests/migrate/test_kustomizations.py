@@ -8,8 +8,8 @@ from textwrap import dedent
 import pytest
 
 from generator.doctor import examine_all
-from generator.doctor.rules.examples import CONFIGURATION, PLAIN, but
-from generator.doctor.rules.spoiling import MEMORY, OUTBOUND
+from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, but
+from generator.doctor.rules.spoiling import ANNOTATIONS, MEMORY, OUTBOUND
 from generator.intake import read
 from generator.migrate import Migration, Sources, migrate, open_sources
 from generator.migrate.writing import replace_files
@@ -20,6 +20,8 @@ from tests.rendering import ROOT
 from tests.tools import run
 
 CORPUS = ROOT.parent / "shared" / "corpus"
+# Has nothing to do with certificates.
+ORDINARY = PLAIN.replace(ANNOTATIONS, "").replace("istio-workload-certs", "x")
 # Helm's values are no objects, which a kustomization would take.
 VALUES = {"helm-values", "kyma-project__kyma__14fc7c1d-prometheus-istio-values"}
 MANIFESTS = sorted(path for path in CORPUS.glob("*/*.yaml") if VALUES.isdisjoint({path.parent.name, path.stem}))
@@ -156,15 +158,94 @@ def test_a_sound_build_of_an_incomplete_base_is_left_alone(folder):
     assert changed("k") == {}
 
 
-def test_a_base_is_not_changed_for_one_overlay_when_it_is_right_for_another(folder):
+def test_a_base_may_be_completed_where_that_changes_nothing_else(folder):
     write_incomplete_base(folder)
     write_tree(folder, {"k/dev/kustomization.yaml": OVERLAY.format(name="dev")})
+    assert list(changed("k")) == ["k/base/prometheus.yaml"]
+    before = read(["k/prod"], str).manifests[0].tree
+    assert left("k") == []
+    assert read(["k/prod"], str).manifests[0].tree == before
+
+
+def write_jobs_of_dev_alone(folder: Path) -> None:
+    """A base without certificates, which one of two overlays asks for."""
+    files = {"base/kustomization.yaml": BASE, "base/prometheus.yaml": ORDINARY}
+    other = "data:\n  prometheus.yml: |\n    scrape_configs: []\n"
+    for name, text in (("dev", CONFIGURATION), ("prod", CONFIGURATION[: CONFIGURATION.index("data:")] + other)):
+        files[f"{name}/kustomization.yaml"] = "resources: [../base, configuration.yaml]\n"
+        files[f"{name}/configuration.yaml"] = text
+    write_tree(folder / "k", files)
+
+
+def test_a_base_is_not_changed_for_one_overlay_when_it_is_right_for_another(folder):
+    write_jobs_of_dev_alone(folder)
     _, migration = of("k")
-    (refused,) = [one for one in migration.refused if one.finding.rule.id == "outbound-intercepted"]
+    (refused,) = [one for one in migration.refused if one.finding.severity == "error"]
+    assert refused.finding.rule.id == "nothing-writes-certificates"
     assert refused.problem.message == "k/prod is made of this file too, and nothing is wrong with it there"
     assert "change it in a patch of" in refused.problem.hint
     assert changed("k") == {}
     assert migration.has_errors()
+
+
+def test_a_patch_is_not_changed_when_it_is_for_other_objects_too(folder):
+    patch = "- {op: replace, path: /spec/template/metadata/annotations, value: {team: metrics}}\n"
+    web = but(ORDINARY, ("      labels:\n", "      annotations: {}\n      labels:\n"))
+    web = web.replace("prometheus", "web").replace("quay.io/web/web:v3.14.0", "example.com/web:1")
+    base = PLAIN.replace("        security.istio.io/tlsMode: disabled\n", "")
+    kustomization = (
+        "resources: [prometheus.yaml, web.yaml]\npatches:\n- path: patch.yaml\n  target: {kind: StatefulSet}\n"
+    )
+    files = {"kustomization.yaml": kustomization, "prometheus.yaml": base, "web.yaml": web, "patch.yaml": patch}
+    write_tree(folder / "k", files)
+    _, migration = of("k")
+    told = {one.problem.message for one in migration.refused}
+    assert "StatefulSet monitoring/web would be changed too, where nothing is wrong" in told
+    assert changed("k") == {}
+
+
+def test_what_a_json_patch_sets_is_taken_out_with_its_operation(folder):
+    legacy = "{name: istio-workload-certs, secret: {secretName: istio.default}}"
+    patch = f"- {{op: replace, path: /spec/template/spec/volumes/1, value: {legacy}}}\n"
+    kustomization = BASE + "patches:\n- path: patch.yaml\n  target: {kind: StatefulSet}\n"
+    write_tree(folder / "k", {"kustomization.yaml": kustomization, "prometheus.yaml": PLAIN, "patch.yaml": patch})
+    assert left("k") == []
+    assert "null" not in (folder / "k/patch.yaml").read_text()
+
+
+def test_a_list_that_an_overlay_replaces_is_changed_in_the_overlay(folder):
+    volumes = "  volumes:\n  - name: other\n    emptyDir: {}\n"
+    patch = f"apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nmetadata: {{name: main}}\nspec:\n{volumes}"
+    base = OPERATOR[: OPERATOR.index("---")].replace("namespace: monitoring\n", "namespace: monitoring\n")
+    files = {"base/kustomization.yaml": BASE, "base/prometheus.yaml": base}
+    name = base[base.index("name: ") :].split()[1]
+    files["prod/kustomization.yaml"] = "resources: [../base]\npatches:\n- path: patch.yaml\n"
+    files["prod/patch.yaml"] = patch.replace("{name: main}", f"{{name: {name}, namespace: monitoring}}")
+    write_tree(folder / "k", files)
+    found = changed("k")
+    assert list(found) == ["k/prod/patch.yaml"]
+    assert left("k") == []
+
+
+def test_a_base_that_a_kustomization_needs_which_cannot_be_built_here_is_left_alone(folder):
+    files = {"base/kustomization.yaml": BASE, "base/prometheus.yaml": ON_DISK}
+    files["dev/kustomization.yaml"] = "resources: [../base]\n"
+    files["prod/kustomization.yaml"] = "resources: [../base]\nhelmCharts: [{name: x}]\n"
+    write_tree(folder / "k", files)
+    _, migration = of("k")
+    (refused,) = migration.refused
+    assert refused.problem.message == "k/prod is made of this file too, and can't be built here"
+    assert changed("k") == {}
+
+
+def test_a_base_behind_a_link_is_changed_where_it_lies(folder):
+    files = {"shared/prometheus.yaml": ON_DISK, "shared/kustomization.yaml": BASE}
+    files |= {f"{name}/kustomization.yaml": "resources: [base]\n" for name in ("dev", "prod")}
+    write_tree(folder / "k", files)
+    for name in ("dev", "prod"):
+        (folder / f"k/{name}/base").symlink_to("../shared")
+    assert len(changed("k")) == 1
+    assert left("k") == []
 
 
 def test_a_file_outside_of_the_folder_that_was_named_is_not_changed(folder):

@@ -75,6 +75,8 @@ class BuiltDocument(Document):
         value = self.get(*path)
         found: list[tuple[Document, ValuePath]] = []
         for layer in self.layers:
+            if layer.at and layer.value is None:  # a JSON patch takes something out
+                continue
             place = self._follow(layer, path)
             if place is not None and place[0] == len(path) and _is_like(layer.document.get(*place[1]), value):
                 found.append((layer.document, place[1]))
