@@ -133,6 +133,13 @@ def test_a_map_that_is_no_object_is_a_file_of_values(reads: Reads):
         ("template: {spec: {initContainers: [{name: a}]}}", "a workload"),
         ("metadata: {annotations: {a: b}}\nspec: {containers: [{name: a}]}", "a workload, or a Pod"),
         ("metadata: {labels: {a: b}}", "an object"),
+        ("volumes: [{name: a, secret: {secretName: istio.default}}]\nvolumeMounts: []", "a pod"),
+        ("volumeMounts: [{name: a, mountPath: /a}]", "a pod"),
+        ("volumeMounts: {name: a, mountPath: /a}", "a pod"),
+        ("containers: [{name: a}]\nserviceAccountName: a", "a pod"),
+        ("annotations: {proxy.istio.io/config: a}", "a pod"),
+        ("spec: {template: {spec: {volumes: [{name: a, emptyDir: {}}]}}}", "a workload"),
+        ("spec: {volumes: [{name: a, emptyDir: {}}]}", "an object"),
         ("metadata: {name: a}\nspec: {replicas: 1}", "an object"),
     ],
 )
@@ -145,9 +152,27 @@ def test_a_part_of_an_object_is_no_file_of_values(reads: Reads, text: str, part:
 
 
 @pytest.mark.parametrize(
+    "text", ["tls_config: {ca_file: a}", "scheme: https\ntlsConfig: {caFile: a}", "cert_file: a\nkey_file: b"]
+)
+def test_a_part_of_a_job_is_no_file_of_values(reads: Reads, text: str):
+    found = reads({"a.yaml": text})
+    assert not found.manifests + found.values
+    (problem,) = found.left_out
+    assert problem.message == "this is a part of a job or of a monitor's endpoint"
+    assert problem.hint == "give the manifest that holds or mounts the whole"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "spec: {replicas: 1}",
+        "volumes: []\nvolumeMounts: []",
+        "volumes: [{name: a, emptyDir: {}}]\nimage: x",
+        "volumes: [{name: a, size: 1Gi}]",
+        "annotations: {a: b}\nlabels: {a: b}",
+        "scheme: https",
+        "tlsConfig: {caFile: a}\nimage: x",
+        "insecure_skip_verify: true",
         "spec: {template: {image: x}}",
         "metadata: {}\nspec: {}",
         "metadata: {labels: {a: b}}\nimage: x",
