@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ def kustomizations_in(root: Root, folders: Iterable[str]) -> Kustomizations:
     opened: list[Kustomization] = []
     notes: list[Problem] = []
     for folder in folders:
-        shown = root.source(folder).rstrip("/") or "."
+        shown = os.path.normpath(root.source(folder))
         try:
             opened.append(open_kustomization(f"{root.path}/{folder}" if folder else root.path, shown))
         except (InputError, UnrenderedError) as error:
@@ -68,10 +68,24 @@ def kustomizations_in(root: Root, folders: Iterable[str]) -> Kustomizations:
             notes += [_note(top.shown), *_problems(error)]
             patches |= {path for one in _within(top, opened) for path in _patches(one)}
             others |= dict.fromkeys(_files(top)[0], top.shown)
-    told = [
-        one._replace(others={name: others[real] for real, name in one.files.items() if real in others}) for one in built
-    ]
-    return Kustomizations(tuple(told), frozenset(patches), tuple(notes))
+    return Kustomizations(tuple(_named_alike(built, others)), frozenset(patches), tuple(notes))
+
+
+def _named_alike(built: Sequence[Built], others: Mapping[str, str]) -> Iterator[Built]:
+    """Give each file one name, whatever links lead to it; ``others`` name what can't be built, by its files."""
+    names: dict[str, str] = {}
+    for one in built:
+        aliases = dict(one.aliases)
+        for real, name in one.files.items():
+            first = names.setdefault(real, name)
+            if first != name:
+                aliases[name] = first
+        aliases = {name: aliases.get(first, first) for name, first in aliases.items()}
+        yield one._replace(
+            files={real: names[real] for real in one.files},
+            aliases=aliases,
+            others={names[real]: others[real] for real in one.files if real in others},
+        )
 
 
 def _note(shown: str) -> Problem:

@@ -159,6 +159,8 @@ class _Work:
                 self.refused[_key(finding)] = error.problems[0]
                 continue
             self.times[_key(finding)] += 1
+            if not edits and is_built(finding.document):  # it was made for another overlay
+                continue
             says = finding.fix.says if finding.fix else ""
             made.append(Made(finding.rule.id, finding.severity, finding.location.file, finding.resource, says))
         if not chosen:

@@ -82,6 +82,7 @@ def test_what_a_base_says_is_changed_in_the_base_once_for_all_overlays(folder):
     for name in ("dev", "prod"):
         write_tree(folder, {f"k/{name}/kustomization.yaml": OVERLAY.format(name=name)})
     assert changed("k") == {"k/base/prometheus.yaml": ["- emptyDir: {}", "+ emptyDir:", "+ medium: Memory"]}
+    assert [one.rule for one in of("k")[1].made] == ["certificates-on-disk"]
     assert left("k") == []
 
 
@@ -244,6 +245,7 @@ def test_a_base_behind_a_link_is_changed_where_it_lies(folder):
     write_tree(folder / "k", files)
     for name in ("dev", "prod"):
         (folder / f"k/{name}/base").symlink_to("../shared")
+    write_tree(folder, {"k/test/kustomization.yaml": "resources: [../shared]\n"})
     assert len(changed("k")) == 1
     assert left("k") == []
 
