@@ -173,16 +173,19 @@ def _wanted_port(scrape: Scrape) -> tuple[str, str]:
 # -------------------------------------------------------------------------------------------------- relabelling
 
 
-def outcomes(scrape: Scrape, pod: Pod, *, sure: bool = False, filters: bool = True) -> list[Outcome]:
+def outcomes(
+    scrape: Scrape, pod: Pod, *, sure: bool = False, same_pod: bool = False, filters: bool = True
+) -> list[Outcome]:
     """Say what a job asks of a pod, once for each target that is left.
 
-    ``sure`` takes free labels for what they are; else a rule that keeps one value of them is met. Without ``filters``
-    no rule drops anything.
+    ``sure`` takes free labels for what they are; else a rule that keeps one value of them is met by some pod, with
+    ``same_pod`` by one pod for each of its ports, so that what tells these apart isn't free. Without ``filters`` no
+    rule drops anything.
     """
     found: dict[Outcome, None] = {}
     for labels in discovered(scrape, pod):
         free = frozenset[str]() if sure else _FREE_LABELS
-        if labels[_META + "pod_container_name"] == "istio-proxy":
+        if same_pod or labels[_META + "pod_container_name"] == "istio-proxy":
             free = free - _OF_CONTAINER - frozenset(_ENDPOINTS)
         if outcome := _relabelled(scrape, labels, free, filters=filters):
             found[outcome] = None

@@ -279,6 +279,16 @@ def test_a_job_for_the_proxys_containers_alone_may_go_over_http():
     assert mine(repaired(text, found)) == []
 
 
+@pytest.mark.parametrize("label", ["service_name", "namespace", "node_name", "pod_controller_kind"])
+def test_a_job_for_all_ports_of_some_pods_asks_the_applications_too(label):
+    kept = f"      - source_labels: [__meta_kubernetes_{label}]\n        action: keep\n        regex: payments\n"
+    text = configured((KEEP, kept), ("- role: pod", "- role: endpoints"))
+    found = only(text, "https-to-merged")
+    assert found.severity == "warning"
+    assert found.found.startswith("job istio-mtls asks every port of a pod over https, 15090 too")
+    assert mine(repaired(text, found)) == []
+
+
 @pytest.mark.parametrize("rules", ["", "      relabel_configs: []\n", "      relabel_configs:\n"])
 def test_a_job_that_asks_every_port_of_a_pod_leaves_out_the_proxys(rules):
     text = configured(("      relabel_configs:\n" + KEEP, rules))

@@ -154,7 +154,7 @@ def _asks_plaintext_ports(scrape: Scrape) -> bool:
     """Whether it asks ports alone that are cleartext in any mesh."""
     pods = (merged_pod(), Pod({"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}))
     unfiltered = {outcome.port for pod in pods for outcome in outcomes(scrape, pod, filters=False)}
-    kept = {outcome.port for pod in pods for outcome in outcomes(scrape, pod, sure=True)}
+    kept = {outcome.port for pod in pods for outcome in outcomes(scrape, pod, same_pod=True)}
     return any(ports and ports <= PLAINTEXT for ports in (unfiltered, kept))
 
 

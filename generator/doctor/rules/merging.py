@@ -67,7 +67,7 @@ def https_to_merged(setup: Setup) -> Iterator[Found]:
         if not asked:
             continue
         port = asked[0].port
-        if any(one.port not in _CLEARTEXT for one in outcomes(scrape, merged_pod(), sure=True)):
+        if any(one.port not in _CLEARTEXT for one in outcomes(scrape, merged_pod(), same_pod=True)):
             says = (
                 f"{scrape} asks every port of a pod over https, {port} too, which is {_CLEARTEXT[port]} and cleartext"
             )
