@@ -240,6 +240,9 @@ def test_a_proxy_that_starts_later_does_not_make_prometheus_wait():
         ("proxyv2:1.30.3-distroless", None, False),
         ("proxyv2@sha256:00", None, False),
         ("proxyv2:1.31.0", None, False),
+        ("proxyv2:1.6.14", None, False),
+        ("proxyv2:1.5.1", None, True),
+        ("proxyv2:1.5.1", (1, 6, 0), False),
         ("proxyv2:1.31.0", (1, 30, 3), True),
         ("proxyv2:1.29.0", (1, 30, 3), False),
         ("proxyv2:1.28.0", (1, 30, 3), False),
@@ -250,6 +253,17 @@ def test_a_proxy_that_starts_later_does_not_make_prometheus_wait():
 def test_a_proxy_is_of_a_known_version_and_goes_with_the_control_plane(image, given, found):
     settings: dict[str, Any] = {"istio": given, "istio_given": True} if given else {}
     assert ("proxy-image-version" in ids(but(MANUAL, (IMAGE, image)), **settings)) == found
+
+
+def test_a_proxy_that_is_too_old_is_told_even_when_its_host_is_mended():
+    text = but(
+        MANUAL, (IMAGE, "istio/proxyv2:1.5.1"), ("istiod.istio-system.svc:15012", "istio-pilot.istio-system.svc:15012")
+    )
+    assert {"dead-host", "proxy-image-version"} <= set(ids(text))
+    finding = only(repaired(text, only(text, "dead-host")), "proxy-image-version")
+    assert finding.found == "the proxy is 1.5.1, too old for any control plane since 1.8"
+    assert finding.fix is not None
+    assert finding.fix.says.endswith("which of its arguments are gone")
 
 
 def test_probes_on_envoys_port_without_envoy_are_moved():

@@ -30,6 +30,8 @@ _GONE: Mapping[str, Version] = {
     "trust-domain": (1, 8),
 }
 _DEFAULT_DISCOVERY = "istiod.istio-system.svc:15012"
+#: A proxy before this goes with no control plane since 1.8, which is what dead-host takes one of unknown version for.
+_OLDEST = (1, 6)
 _PILOT = re.compile(r"(?<![\w.-])istio-pilot(?P<rest>\.[\w.-]*)?(:\d+)?(?![\w-])", re.ASCII)
 #: Variables that give the agent another authority, or a certificate to start with.
 _OTHER_IDENTITY = {"CA_PROVIDER", "PROV_CERT", "FILE_MOUNTED_CERTS"}
@@ -287,9 +289,9 @@ def manual_proxy_blocks(setup: Setup) -> Iterator[Found]:
     severity="info",
     stage="injection",
     why="""
-        A proxy may be older than istiod by one minor release, and never newer. Much older agents
-        have faults that are long mended. A tag such as `latest` is another version with every pull, so a
-        restart may bring one that istiod doesn't know.
+        A proxy may be older than istiod by one minor release, and never newer. Much older agents have faults that are
+        long mended; without `--istio-version` only those before 1.6 are told. A tag such as `latest` is another version
+        with every pull, so a restart may bring one that istiod doesn't know.
         """,
     sources=["istio.io, Supported Releases"],
     wrong=but(MANUAL, ("proxyv2:1.30.3", "proxyv2:latest")),
@@ -300,14 +302,18 @@ def proxy_image_version(setup: Setup) -> Iterator[Found]:
         image = str(container.get("image"))
         version = image_version(image)
         tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-        found = ""
+        found, says = "", "use the control plane's version, or the one before"
         if version is None and "@" not in image and tag in {"", "latest", "master"}:
             found = f"the proxy's image is {image}"
         elif setup.settings.istio_given and version is not None and not _goes_with(version, setup.settings.istio):
             found = f"the proxy is {spelled(version)}, the control plane {spelled(setup.settings.istio)}"
+        elif not setup.settings.istio_given and version is not None and version[:2] < _OLDEST:
+            found = f"the proxy is {spelled(version)}, too old for any control plane since 1.8"
+            says += "; dead-agent-flag tells then which of its arguments are gone"
         if found:
-            place = existing(scraper.document, scraper.pod.where(*path, "image"))
-            yield Found(scraper.document, place, found, Fix("use the control plane's version, or the one before"))
+            yield Found(
+                scraper.document, existing(scraper.document, scraper.pod.where(*path, "image")), found, Fix(says)
+            )
 
 
 def _goes_with(proxy: Version, control_plane: Version) -> bool:
