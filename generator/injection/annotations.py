@@ -121,7 +121,7 @@ def _config_problems(annotations: Mapping[str, str]) -> Iterator[str]:
         yield f"annotation {CONFIG}: proxyMetadata is no map"
     for name, value in metadata.items() if isinstance(metadata, dict) else ():
         if not isinstance(value, str):
-            yield f'annotation {CONFIG}: proxyMetadata.{name} is no string: write "{text_of(value)}" in quotes'
+            yield f"annotation {CONFIG}: proxyMetadata.{name} is no string: write it in quotes"
         elif '"' in value:  # the template puts it between double quotes as it is
             yield f"annotation {CONFIG}: proxyMetadata.{name} holds a double quote, which breaks the template's YAML"
     hold = config.get("holdApplicationUntilProxyStarts")

@@ -305,3 +305,8 @@ def test_a_variable_whose_place_is_taken_is_moved_by_hand():
 def test_settings_of_a_proxy_are_no_variables():
     settings = "          concurrency: 2\n          proxyStatsMatcher: {inclusionPrefixes: [a.b]}\n"
     assert ids(but(PLAIN, ("          proxyMetadata:\n", f"{settings}          proxyMetadata:\n"))) == []
+
+
+def test_a_variable_is_moved_as_it_is_written():
+    text = but(PLAIN, ("          proxyMetadata:\n", "          ISTIO_META_BUILD: 1.50\n          proxyMetadata:\n"))
+    assert "            ISTIO_META_BUILD: '1.50'" in repaired(text, only(text, "unknown-field"))

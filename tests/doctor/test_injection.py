@@ -165,16 +165,35 @@ def test_a_label_on_the_workload_alone_is_a_warning():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("true", "true"), ("15091", "15091"), ("1.5", "1.5"), ("null", ""), ("no", "false")]
+    ("value", "text"),
+    [
+        ("true", "true"),
+        ("15091", "15091"),
+        ("1.5", "1.5"),
+        ("1.50   # a version", "1.50"),
+        ("null", ""),
+        ("off", "off"),
+        ("0x1F", "0x1F"),
+        ("1e3", "1e3"),
+        ("010", "010"),
+    ],
 )
-def test_proxymetadata_without_quotes_is_refused_and_put_in_quotes(value, text):
+def test_proxymetadata_without_quotes_is_refused_and_put_in_quotes_as_it_is_written(value, text):
     wrong = but(PLAIN, (METADATA, f"{METADATA}            SOME: {value}\n"))
     finding = only(wrong, "refused-by-the-webhook")
     assert finding.found == "SOME under proxyMetadata is no string"
     assert finding.location.line == wrong[: wrong.index("SOME")].count("\n") + 1
     after = repaired(wrong, finding)
     assert ids(after) == []
-    assert f'SOME: "{text}"' in after or f"SOME: '{text}'" in after or f"SOME: {text}" in after
+    assert f'SOME: "{text}"' in after or f"SOME: '{text}'" in after
+
+
+def test_a_number_in_proxymetadata_whose_spelling_is_not_at_hand_is_left():
+    some = "            FIRST: &a 1.50\n            SOME: *a\n"
+    findings = [
+        one for one in diagnose(but(PLAIN, (METADATA, METADATA + some))) if one.rule.id == "refused-by-the-webhook"
+    ]
+    assert [bool(one.fix and one.fix.edits) for one in findings] == [True, False]
 
 
 @pytest.mark.parametrize("value", ['"true"', "'15091'", "plain text", '"{}"'])

@@ -17,9 +17,7 @@ TRAFFIC = "traffic.sidecar.istio.io/"
 )
 def test_an_unquoted_value_of_proxy_metadata_is_refused_and_read_as_it_looks(value, spelt):
     found = injected({CONFIG: f"proxyMetadata:\n  DISABLE_ENVOY: {value}"})
-    assert found.refused == (
-        f'annotation {CONFIG}: proxyMetadata.DISABLE_ENVOY is no string: write "{spelt}" in quotes',
-    )
+    assert found.refused == (f"annotation {CONFIG}: proxyMetadata.DISABLE_ENVOY is no string: write it in quotes",)
     assert variables(proxy(found))["DISABLE_ENVOY"] == (spelt or None)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from generator.doctor.rule import Fix, Found, rule
 from generator.doctor.rules.examples import PLAIN, but
+from generator.doctor.rules.spelt import as_written
 from generator.doctor.rules.spoiling import ANNOTATIONS, METADATA
 from generator.doctor.rules.views import (
     annotate,
@@ -81,10 +82,10 @@ def refused_by_the_webhook(setup: Setup) -> Iterator[Found]:
             continue
         for inner, path, name, value in proxy_metadata_of(scraper):
             if not isinstance(value, str):
-                text = names.text_of(value)
-                edits = () if isinstance(value, (dict, list)) else (Edit(inner, path, text),)
-                found = f"{name} under proxyMetadata is no string"
-                yield Found(inner, path, found, Fix(f'write "{text}" in quotes', edits), resource=str(scraper))
+                text = as_written(inner, path)
+                edits = (Edit(inner, path, text),) if text or value is None else ()
+                how = Fix(f'write "{text}" in quotes' if edits else "write it as a text in quotes", edits)
+                yield Found(inner, path, f"{name} under proxyMetadata is no string", how, resource=str(scraper))
         for sentence in setup.injection(scraper).refused:
             named = _NAMED.match(sentence)
             of_field = scraper.flavour in {"workload", "operator"} or "proxyMetadata." in sentence

@@ -9,6 +9,7 @@ from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import OPERATOR, PLAIN, but
 from generator.doctor.rules.monitors import shared_class
 from generator.doctor.rules.policies import misplaced_selectors
+from generator.doctor.rules.spelt import as_written
 from generator.doctor.rules.views import config_key, stray_variables
 from generator.errors import ValuePath
 from generator.fields import (
@@ -18,7 +19,6 @@ from generator.fields import (
     unknown_in_prometheus_spec,
     unknown_in_scrape_config,
 )
-from generator.injection.annotations import text_of
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scrape, Setup
 from generator.monitoring.edits import REMOVE
@@ -111,8 +111,9 @@ def _put_in(inner: Document, key: str, name: str) -> Fix:
     metadata, value = config_key(inner, "proxyMetadata"), inner.get(key)
     there = inner.get(metadata)
     edits: tuple[Edit, ...] = (Edit(inner, (key,), REMOVE),)
-    if not isinstance(value, (dict, list)) and isinstance(there or {}, dict):
-        new = () if there and name in there else (Edit(inner, (metadata, name), text_of(value)),)
+    text = value if isinstance(value, str) else as_written(inner, (key,))
+    if (text or value is None or value == "") and isinstance(there or {}, dict):
+        new = () if there and name in there else (Edit(inner, (metadata, name), text),)
         return Fix("write it in proxyMetadata", (*edits, *new))
     return Fix("write it in proxyMetadata")
 
