@@ -40,7 +40,7 @@ def told(files: dict[str, str]) -> list[str]:
         ),
         (
             {"a-dev.yaml": "x", "a-prod.yaml": "x", "b-dev.yaml": "w", "b-prod.yaml": "w", "b-us.yaml": "w"},
-            ["a-dev.yaml", "a-prod.yaml", "b-dev.yaml", "b-prod.yaml", "b-us.yaml"],
+            ["a-dev.yaml b-dev.yaml", "a-prod.yaml b-prod.yaml", "b-us.yaml"],
         ),
         (
             {"a.yaml": "x", "b.yaml": "x w", "c.yaml": "w"},
@@ -48,8 +48,44 @@ def told(files: dict[str, str]) -> list[str]:
         ),
         (
             {"dev/a.yaml": "x", "more/a.yaml": "w", "prod/eu.yaml": "x v", "prod/us.yaml": "x v", "some/a.yaml": "w"},
-            ["dev/a.yaml more/a.yaml", "prod/eu.yaml some/a.yaml", "prod/us.yaml some/a.yaml"],
+            ["dev/a.yaml", "more/a.yaml", "prod/eu.yaml", "prod/us.yaml", "some/a.yaml"],
         ),
+        (
+            {"a-prod.yaml": "x", "b-dev.yaml": "w", "a-dev.yaml": "x", "b-prod.yaml": "w"},
+            ["a-prod.yaml b-prod.yaml", "b-dev.yaml a-dev.yaml"],
+        ),
+        (
+            {
+                "a/dev/a.yaml": "x",
+                "a/prod/a.yaml": "x",
+                "b/canary/b.yaml": "w",
+                "b/dev/b.yaml": "w",
+                "b/prod/b.yaml": "w",
+            },
+            ["a/dev/a.yaml b/dev/b.yaml", "a/prod/a.yaml b/prod/b.yaml", "b/canary/b.yaml"],
+        ),
+        (
+            {"a-dev.yaml": "x", "a-prod.yaml": "x", "b-prod.yaml": "z", "all.yaml": "w"},
+            ["a-dev.yaml all.yaml", "a-prod.yaml b-prod.yaml all.yaml"],
+        ),
+        (
+            {"a.yaml": "x", "a-canary.yaml": "x", "b.yaml": "w", "b-canary.yaml": "w", "c.yaml": "z"},
+            ["a.yaml b.yaml c.yaml", "a-canary.yaml b-canary.yaml c.yaml"],
+        ),
+        (
+            {"us/dev-1.yaml": "x", "us/dev-2.yaml": "x", "eu/dev-1.yaml": "x", "us/all.yaml": "z", "2.yaml": "w"},
+            ["us/dev-1.yaml us/all.yaml", "us/dev-2.yaml us/all.yaml 2.yaml", "eu/dev-1.yaml"],
+        ),
+        (
+            {"dev/a.yaml": "x", "prod/a.yaml": "x", "dev/no-prod.yaml": "w"},
+            ["dev/a.yaml dev/no-prod.yaml", "prod/a.yaml"],
+        ),
+        (
+            {"dev/a.yaml": "x", "prod/a.yaml": "x", "dev-prod.yaml": "w"},
+            ["dev/a.yaml dev-prod.yaml", "prod/a.yaml dev-prod.yaml"],
+        ),
+        ({"a/b/c.yaml": "x", "b/a/c.yaml": "x", "b/a/d.yaml": "w"}, ["a/b/c.yaml b/a/d.yaml", "b/a/c.yaml b/a/d.yaml"]),
+        ({"a.yaml": "x", "a.yml": "x", "b.yaml": "w", "b.yml": "w"}, ["a.yaml", "a.yml", "b.yaml", "b.yml"]),
         (
             {"dev/a.yaml": "x", "prod/eu/a.yaml": "x", "prod/us/a.yaml": "x", "prod/all.yaml": "w"},
             ["dev/a.yaml", "prod/eu/a.yaml prod/all.yaml", "prod/us/a.yaml prod/all.yaml"],
@@ -63,6 +99,32 @@ def test_files_with_the_same_object_are_of_different_worlds(files, expected):
 def test_the_same_name_in_another_namespace_is_another_object():
     documents = [config_map("x", "a.yaml", "one"), config_map("x", "b.yaml", "two")]
     assert len(worlds(documents)) == 1
+
+
+def kind(name: str, kind: str, source: str, more: str = "") -> Document:
+    text = f"apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {name}\n{more}"
+    return documents_of(text, source)[0]
+
+
+def test_what_lies_between_two_environments_is_judged_alone():
+    files = {"a/c/x.yaml": "x", "b/d/x.yaml": "x", "a/d/z.yaml": "z", "a/c/w.yaml": "w"}
+    assert told(files) == ["a/c/x.yaml a/c/w.yaml", "b/d/x.yaml", "a/d/z.yaml"]
+
+
+@pytest.mark.parametrize("copied", ["ServiceAccount", "ClusterRole", "CustomResourceDefinition"])
+def test_what_files_bring_along_alike_parts_them_only_if_it_differs(copied):
+    same = [kind("x", copied, "a.yaml"), kind("x", copied, "b.yaml")]
+    assert len(worlds(same)) == 1
+    assert len(worlds([same[0], kind("x", copied, "b.yaml", "rules: []\n")])) == 2
+
+
+def test_a_namespace_parts_no_files():
+    found = worlds([kind("mon", "Namespace", "a.yaml"), kind("mon", "Namespace", "b.yaml", "spec: {}\n")])
+    assert [len(world.documents) for world in found] == [2]
+
+
+def test_equal_copies_of_anything_else_would_be_judged_twice_in_one_world():
+    assert len(worlds([kind("x", "Deployment", "a.yaml"), kind("x", "Deployment", "b.yaml")])) == 2
 
 
 def test_there_is_a_world_even_of_nothing():
@@ -113,6 +175,26 @@ def kustomization(folder: Path, **files: str) -> None:
     (folder / "kustomization.yaml").write_text(f"resources:\n{listed}- ../base.yaml\n")
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text)
+
+
+def test_overlays_of_several_applications_belong_together_by_their_names(tmp_path):
+    config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: mon}}\n"
+    for folder, name in {
+        "rules/overlays/prod": "rules",
+        "prometheus/overlays/dev": "prometheus",
+        "prometheus/overlays/prod": "prometheus",
+        "rules/overlays/dev": "rules",
+        "mesh": "mesh",
+    }.items():
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "one.yaml").write_text(config.format(name=name))
+        (tmp_path / folder / "kustomization.yaml").write_text("resources: [one.yaml]\n")
+    found = worlds(read([str(tmp_path)], str).manifests)
+    told = [sorted(one.source.removeprefix(f"{tmp_path}/") for one in world.documents) for world in found]
+    assert told == [
+        [f"{name}/one.yaml" for name in ("mesh", f"prometheus/overlays/{environment}", f"rules/overlays/{environment}")]
+        for environment in ("dev", "prod")
+    ]
 
 
 def test_an_object_that_an_overlay_lists_before_what_it_shares_stays_with_it(tmp_path):
