@@ -67,10 +67,16 @@ def _merged(old: list[str], new: list[str], pad: str) -> list[str]:
     from difflib import SequenceMatcher
 
     contents = [line[len(pad) :] for line in old]
-    lines: list[str] = []
-    for kind, first, last, start, stop in SequenceMatcher(None, contents, new, autojunk=False).get_opcodes():
-        lines += old[first:last] if kind == "equal" else [pad + line if line else "" for line in new[start:stop]]
-    return lines
+    # Most lines of a long text are the same: only what lies between them is compared, which takes its square.
+    most = min(len(contents), len(new))
+    begin = next((at for at in range(most) if contents[at] != new[at]), most)
+    rest = next((at for at in range(most - begin) if contents[-1 - at] != new[-1 - at]), most - begin)
+    middle, wanted = contents[begin : len(contents) - rest], new[begin : len(new) - rest]
+    lines = old[:begin]
+    for kind, first, last, start, stop in SequenceMatcher(None, middle, wanted, autojunk=False).get_opcodes():
+        same = old[begin + first : begin + last]
+        lines += same if kind == "equal" else [pad + line if line else "" for line in wanted[start:stop]]
+    return [*lines, *old[len(old) - rest :]]
 
 
 def _folded(node: Node, old: list[str], value: str) -> list[str] | None:
