@@ -167,17 +167,83 @@ def test_what_a_list_without_its_dash_says_is_not_missed_elsewhere():
         ("9090", "9090"),
         ("9090  # the port", "9090"),
         ("2.41", "2.41"),
-        ("yes", None),
-        ("0x10", None),
-        ("1.50", None),
+        ("yes", "yes"),
+        ("0x10", "0x10"),
+        ("1.50", "1.50"),
+        ("&a 1.50", "1.50"),
+        ("!!int 15", "15"),
+    ],
+)
+def test_a_variable_is_put_in_quotes_as_it_is_written(written, mended):
+    env = f"        env:\n        - name: A\n          value: {written}\n        args:\n"
+    text = but(PLAIN, ("        args:\n", env))
+    assert edited_values(text) == [mended]
+
+
+def edited_values(text: str) -> list[object]:
+    """What the fix of the one wrong type sets."""
+    found = only(text, "wrong-type")
+    assert found.fix is not None
+    return [edit.value for edit in found.fix.edits]
+
+
+@pytest.mark.parametrize(
+    ("written", "mended"),
+    [
+        ("labels: {sidecar.istio.io/inject: True}", ["true"]),
+        ("labels: {sidecar.istio.io/inject: !!bool no}", ["false"]),
+        ("labels: {version: 1.10}", ["1.10"]),
+        ("labels: {app: true}", ["true"]),
+        ("labels: {app: on}", []),
+        ("annotations: {prometheus.io/scrape: yes}", ["true"]),
+        ('{"labels":{"a":1},"name":"x"}', ["1"]),
+        ("name: 15", []),
     ],
 )
 def test_what_can_be_meant_in_one_way_alone_is_put_in_quotes(written, mended):
-    env = f"        env:\n        - name: A\n          value: {written}\n        args:\n"
-    text = but(PLAIN, ("        args:\n", env))
-    found = only(text, "wrong-type")
+    metadata = written if written[0] == "{" else f"\n  {written}"
+    assert edited_values(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\nspec: {{}}\n") == mended
+
+
+@pytest.mark.parametrize("listed", ["        - 15\n        - --a", "        - --a\n        - 0x10 # b"])
+def test_an_argument_is_put_in_quotes(listed):
+    text = but(PLAIN, ("        args:\n", f"        args:\n{listed}\n"))
+    assert edited_values(text) == ["15" if "15" in listed else "0x10"]
+
+
+def test_minified_json_is_put_in_quotes_too():
+    text = (
+        '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x","labels":{"sidecar.istio.io/inject":true}},"spec":{}}'
+    )
+    assert edited_values(text) == ["true"]
+
+
+MONITOR = """\
+apiVersion: monitoring.coreos.com/v1
+kind: {kind}
+metadata: {{name: a, namespace: b}}
+spec:
+  selector: {{}}
+  {endpoints}:
+  - {field}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "should"),
+    [
+        ("ServiceMonitor", "port: 8080", "the name of a port (a number goes in targetPort)"),
+        ("PodMonitor", "port: 8080", "the name of a port (a number goes in portNumber)"),
+        ("ServiceMonitor", "interval: 30", "a duration with its unit, such as 30s"),
+        ("PodMonitor", "scrapeTimeout: 10", "a duration with its unit, such as 30s"),
+    ],
+)
+def test_what_is_no_number_in_quotes_either_is_left_to_the_user(kind, field, should):
+    endpoints = "endpoints" if kind == "ServiceMonitor" else "podMetricsEndpoints"
+    found = only(MONITOR.format(kind=kind, endpoints=endpoints, field=field), "wrong-type")
+    assert found.found.endswith(f"and should be {should}")
     assert found.fix is not None
-    assert [edit.value for edit in found.fix.edits] == ([] if mended is None else [mended])
+    assert not found.fix.edits
 
 
 def test_an_annotation_that_is_no_string_is_told_once():

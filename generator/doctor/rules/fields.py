@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import OPERATOR, PLAIN, but
 from generator.doctor.rules.monitors import shared_class
 from generator.doctor.rules.policies import misplaced_selectors
-from generator.doctor.rules.spelt import as_written
+from generator.doctor.rules.spelt import as_written, meant, wanted
 from generator.doctor.rules.views import config_key, stray_variables
 from generator.errors import ValuePath
 from generator.fields import (
@@ -167,8 +166,10 @@ def wrong_type(setup: Setup) -> Iterator[Found]:
     """Walk over every object and every configuration."""
     for document, found, _ in _all(setup):
         if found.kind == "type":
-            says = f"{found.field} is {found.found}, and should be {found.expected}"
-            yield Found(document, found.path, says, _listed(document, found), None, _outermost(document))
+            expected = wanted(document, found.path) if "string" in found.expected else ""
+            told = found._replace(expected=expected or found.expected)
+            says = f"{found.field} is {found.found}, and should be {told.expected}"
+            yield Found(document, found.path, says, _listed(document, told), None, _outermost(document))
 
 
 def _listed(document: Document, found: Unknown) -> Fix | None:
@@ -176,21 +177,8 @@ def _listed(document: Document, found: Unknown) -> Fix | None:
     value = document.get(*found.path)
     if isinstance(value, dict) and "list" in found.expected and value.keys() & {"name", "mountPath", "port"}:
         return Fix("put a dash before its first field", (Edit(document, found.path, [value]),))
-    edits = (Edit(document, found.path, _spelt(value)),) if _is_spelt_so(document, found.path, value) else ()
-    return Fix(f"write {found.expected}", edits if "string" in found.expected else ())
-
-
-def _spelt(value: object) -> str:
-    return str(value).lower()
-
-
-def _is_spelt_so(document: Document, path: ValuePath, value: object) -> bool:
-    """Whether the text has a boolean or a number as it would stand in quotes: not ``yes``, 0x10 or 1.50."""
-    if not isinstance(value, (bool, int, float)):
-        return False
-    place = document.locate(path)
-    line = document.line(place.line, path)[place.column - 1 :]
-    return re.search(rf":\s+{re.escape(_spelt(value))}(?![^\s,}}\]])", line) is not None
+    text = meant(document, found.path) if "string" in found.expected else ""
+    return Fix(f"write {found.expected}", (Edit(document, found.path, text),) if text else ())
 
 
 # ----------------------------------------------------------------------------------------------------- empty TLS
