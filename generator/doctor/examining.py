@@ -9,8 +9,9 @@ from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Fix, Found
 from generator.doctor.silence import silenced
 from generator.errors import Problem
 from generator.intake.document import Document
-from generator.monitoring import Setup
+from generator.monitoring import Edit, Setup
 from generator.monitoring.charts import chart_of
+from generator.monitoring.edits import APPEND
 from generator.monitoring.owners import controller_of
 
 
@@ -47,7 +48,7 @@ def examine(setup: Setup, rules: Iterable[str] | None = None) -> Diagnosis:
                 found.document,
                 found.path,
                 found.found,
-                _fix(found.fix),
+                _fix(setup, found.fix),
                 found.severity or rule.severity,
                 _resource(found),
             )
@@ -78,16 +79,33 @@ def united(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
     return Diagnosis(tuple(ordered), tuple(unjudged), sum(each.silenced for each in diagnoses))
 
 
-def _fix(fix: Fix | None) -> Fix | None:
-    """Give a fix; without its edits where something makes an object that they change, and would undo them."""
-    for edit in fix.edits if fix else ():
+def _fix(setup: Setup, fix: Fix | None) -> Fix | None:
+    """Give a fix; without its edits where they would be undone, or would take away what isn't seen here.
+
+    That is where something makes the object that they change, and where they would begin a list in values that are
+    laid over others: Helm replaces lists.
+    """
+    if fix is None:
+        return None
+    for edit in fix.edits:
         document = edit.document
         while document.outer is not None:
             document = document.outer[0]
-        owner = controller_of(document)
-        if fix and owner:
+        if owner := controller_of(document):
             return Fix(f"{fix.says}, in {owner}, which makes this object")
+        if (name := _new_list(edit)) and setup.referred.is_part(edit.document):
+            return Fix(f"{fix.says}; the list {name} of the other values would be lost: write it whole", yaml=fix.text)
     return fix
+
+
+def _new_list(edit: Edit) -> str:
+    """Give the name of the list that an edit begins; "" where it begins none."""
+    for count, part in enumerate(edit.path):
+        if isinstance(part, int) or part == APPEND:
+            above = edit.path[:count]
+            return "" if isinstance(edit.document.get(*above), list) else str(above[-1])
+    begins = isinstance(edit.value, list) and not isinstance(edit.document.get(*edit.path), list)
+    return str(edit.path[-1]) if begins else ""
 
 
 def _resource(found: Found) -> str:

@@ -283,3 +283,39 @@ def test_a_line_of_the_result_is_known_by_the_line_that_the_user_has(new, old):
 
 def _tree(text: str) -> Any:
     return load(text, NAME)
+
+
+RELEASE = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: mon, namespace: monitoring}
+spec:
+  chart: {spec: {chart: kube-prometheus-stack, version: 75.0.0}}
+  values:
+    prometheus:
+      prometheusSpec:
+        secrets: [istio.default]
+        additionalScrapeConfigs:
+        - job_name: mtls
+          scheme: https
+          enable_http2: false
+          tls_config:
+            ca_file: /etc/prometheus/secrets/istio.default/root-cert.pem
+            cert_file: /etc/prometheus/secrets/istio.default/cert-chain.pem
+            key_file: /etc/prometheus/secrets/istio.default/key.pem
+            insecure_skip_verify: true
+          kubernetes_sd_configs: [{role: pod}]
+          relabel_configs:
+          - {source_labels: [__meta_kubernetes_pod_container_port_name], action: keep, regex: http-app}
+"""
+
+
+def test_no_list_is_begun_in_values_that_are_laid_over_others():
+    layered = but(RELEASE, ("  values:\n", "  valuesFrom:\n  - {kind: ConfigMap, name: defaults}\n  values:\n"))
+    migration = check_law(layered)
+    assert migration.made == ()
+    (left,) = [one for one in migration.left if one.severity == "error"]
+    assert left.rule.id == "legacy-secret"
+    assert left.fix is not None
+    assert left.fix.says.endswith("; the list volumes of the other values would be lost: write it whole")
+    assert not [one for one in check_law(RELEASE).left if one.severity == "error"]
