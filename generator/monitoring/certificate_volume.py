@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Collection, Iterator
 
 from generator.errors import ValuePath
+from generator.monitoring import victoria
 from generator.monitoring.directories import is_inside, same_directory
 from generator.monitoring.edits import REMOVE, Edit
 from generator.monitoring.legacy import copiers, legacy_volumes, listed_secrets, mixed_volumes
@@ -93,8 +94,9 @@ class CertificateVolume:
         for paths in mixed_volumes(self.scraper).values():
             for path in reversed(paths):
                 yield self.pod.set(path, REMOVE)
-        others = [(path, other) for path, other in self.legacy() if other != name]
-        names = {other for _, other in others}
+        kept = self.volumes[name].path if name in self.volumes else None
+        others = [(path, other) for path, other in self.legacy() if other != name or (kept and path != kept)]
+        names = {other for _, other in others if other != name}
         for container, _ in self.pod.containers():
             for mount in self.pod.mounts(container):
                 if mount.name in names:
@@ -132,14 +134,16 @@ class CertificateVolume:
         """Turn a volume of another source into an emptyDir in memory."""
         assert volume.path is not None  # noqa: S101  # its caller has looked
         for key in volume.tree:
-            if key != "name":
+            if key not in {"name", "emptyDir"}:
                 yield self.pod.set((*volume.path, key), REMOVE)
-        yield self.pod.set((*volume.path, "emptyDir"), {"medium": "Memory"})
+        if not volume.in_memory:
+            yield self.pod.set((*volume.path, "emptyDir"), {"medium": "Memory"})
 
     def mount_edits(self, name: str, former: list[str]) -> Iterator[Edit]:
         """Have the volume mounted in the scraper's container."""
         mounted = [mount for mount in self.pod.mounts(self.scraper.container) if self.is_of(mount, name)]
-        kept = [mount for mount in mounted if not is_inside(mount.directory, "/etc/prometheus/secrets") or not former]
+        listed = victoria.folder(self.scraper.document.kind, "/etc/prometheus/secrets")
+        kept = [mount for mount in mounted if not is_inside(mount.directory, listed) or not former]
         files = [mount for mount in kept if mount.sub_path and posixpath.basename(mount.directory) == mount.sub_path]
         if files and files == kept:
             yield from self.whole_edits(files)

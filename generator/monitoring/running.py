@@ -24,8 +24,12 @@ class Volume(NamedTuple):
 
     @property
     def source(self) -> str:
-        """``emptyDir``, ``secret``...; "" where it says none (which is an emptyDir)."""
-        return next((key for key in self.tree if key != "name"), "")
+        """``emptyDir``, ``secret``...; "" where it says none (which is an emptyDir).
+
+        Of several, which Kubernetes refuses, as where an overlay's secret was laid over an emptyDir, the one too many.
+        """
+        found = [key for key, value in self.tree.items() if key != "name" and value is not None]
+        return min(found, key=lambda key: key == "emptyDir", default="")
 
     @property
     def is_empty_dir(self) -> bool:

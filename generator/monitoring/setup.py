@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from generator.errors import Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
 from generator.intake.document import Document
+from generator.monitoring import victoria
 from generator.monitoring.chart_jobs import templated
 from generator.monitoring.chart_layers import Referred
 from generator.monitoring.charts import (
@@ -125,6 +126,9 @@ class Setup(Objects):
                     found += jobs
             if not document.kind and "scrape_configs" in document.tree:
                 found += jobs_of(document, ("scrape_configs",), None)
+        for scrape in found:
+            takers = self.selected_by(scrape) if scrape.kind in victoria.CONVERTED else []
+            scrape.converted = bool(takers) and all(scraper.document.kind == "VMAgent" for scraper in takers)
         return tuple(found)
 
     @cached_property
@@ -169,7 +173,10 @@ class Setup(Objects):
     def volumes(self, scraper: Scraper) -> dict[str, Volume]:
         """The pod's volumes after injection, by name."""
         found: dict[str, Volume] = {}
-        stated = {item["name"]: path for path, item in scraper.pod.volumes() if isinstance(item.get("name"), str)}
+        stated: dict[str, ValuePath] = {}
+        for path, item in scraper.pod.volumes():
+            if isinstance(item.get("name"), str):
+                stated.setdefault(item["name"], path)
         listed = self.pod_after(scraper).get("spec", {}).get("volumes")
         for tree in listed if isinstance(listed, list) else []:
             name = tree.get("name") if isinstance(tree, Mapping) else None

@@ -70,6 +70,29 @@ def test_a_secret_of_the_account_that_a_chart_makes_is_the_pods_own(secret, acco
     assert (finding.rule.id, finding.severity) == ("legacy-secret", severity)
 
 
+@pytest.mark.parametrize("memory", ["", "\n            medium: Memory"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_secret_laid_over_the_emptydir_is_taken_out(first, memory):
+    empty, secret = "emptyDir:" + (memory or " {}"), SECRET.format("istio.default")
+    text = but(PLAIN, (MEMORY, "\n        ".join([secret, empty] if first else [empty, secret])))
+    fixed = repaired(text, only(text, "legacy-secret"))
+    assert "secretName" not in fixed
+    assert "medium: Memory" in fixed
+    assert not {"legacy-secret", "writer-read-only", "certificates-on-disk"} & set(ids(fixed))
+    fixed = repaired(text, only(text, "writer-read-only"))
+    assert not {"legacy-secret", "writer-read-only", "certificates-on-disk"} & set(ids(fixed))
+
+
+def test_a_second_volume_of_the_name_that_is_the_secret_is_taken_out():
+    text = but(
+        PLAIN, (MEMORY, f"{MEMORY}\n      - name: istio-workload-certs\n        {SECRET.format('istio.default')}")
+    )
+    fixed = repaired(text, only(text, "legacy-secret"))
+    assert "secretName" not in fixed
+    assert fixed.count("- name: istio-workload-certs\n        emptyDir:") == 1
+    assert "legacy-secret" not in ids(fixed)
+
+
 def test_a_projected_secret_is_looked_into():
     projected = "projected:\n          sources:\n          - secret:\n              name: istio.default"
     finding = only(LEGACY.replace(SECRET.format("istio.default"), projected), "legacy-secret")
