@@ -17,7 +17,7 @@ choosing    which of several are meant, and what their folders are called
 """
 
 from generator.adopt.adopting import Adopted, adopt
-from generator.adopt.choosing import adoptable, folder_names
+from generator.adopt.choosing import adoptable, folder_names, overlay_of
 from generator.adopt.component import files_of, is_of_values, stands_apart
 from generator.adopt.layers import conflicts, lay
 from generator.adopt.manifests import Manifests
@@ -34,6 +34,7 @@ __all__ = [
     "folder_names",
     "is_of_values",
     "lay",
+    "overlay_of",
     "pattern_of",
     "stands_apart",
 ]

@@ -10,6 +10,7 @@ from generator.adopt.component import safe_name
 from generator.adopt.refusals import owner_of
 from generator.adopt.trees import outermost
 from generator.errors import InputError, Problem
+from generator.intake.kustomization import BuiltDocument
 from generator.monitoring import Scraper, Setup
 from generator.monitoring.charts import chart_of, hides_prometheus
 
@@ -91,17 +92,29 @@ def _nothing(setup: Setup) -> Problem:
     )
 
 
+def overlay_of(scraper: Scraper) -> str:
+    """Give the kustomization that a scraper is built by; "" for this folder's, or where it is as its file has it."""
+    document = outermost(scraper.document)
+    return document.kustomization if isinstance(document, BuiltDocument) and document.kustomization != "." else ""
+
+
 def folder_names(scrapers: Sequence[Scraper], name: str = "") -> list[str]:
     """Name the folder of each: after the Prometheus, and where two would be the same, its namespace, kind, or file.
 
+    Of overlays of one base each is named after its own folder, so that another one doesn't change their names.
     ``name`` is the user's, for the only one there is.
     """
     if name:
         return [name]
+    overlays = {id(one): overlay_of(one).split("/") for one in scrapers}
+    levels = enumerate(zip(*overlays.values(), strict=False))
+    shared = next((depth for depth, parts in levels if len(set(parts)) > 1), 0)
     shapes: list[Callable[[Scraper], list[str]]] = [
         lambda one: [one.name],
         lambda one: [one.namespace, one.name],
         lambda one: [one.namespace, outermost(one.document).kind or one.flavour, one.name],
+        lambda one: [one.name, overlays[id(one)][-1]],
+        lambda one: [one.name, *overlays[id(one)][shared:]],
         lambda one: [one.namespace, one.name, os.path.splitext(os.path.basename(one.document.source))[0]],
         lambda one: [one.namespace, one.name, *os.path.dirname(one.document.source).split(os.sep)],
     ]

@@ -194,7 +194,7 @@ def _tell(found: list[Adopted], names: list[str], folder: OutputFolder, *, quiet
 
 
 def _lines(adopted: Adopted, place: str, *, quiet: bool) -> Iterator[str]:
-    from generator.adopt import is_of_values, stands_apart
+    from generator.adopt import is_of_values, overlay_of, stands_apart
 
     scraper = adopted.scraper
     if not quiet:
@@ -204,7 +204,7 @@ def _lines(adopted: Adopted, place: str, *, quiet: bool) -> Iterator[str]:
         elif is_of_values(adopted):
             yield f"{scraper}: give {place}/values.yaml to Helm after your own values"
         else:
-            yield f"{scraper}: add {place} to the components of your kustomization"
+            yield f"{scraper}: add {place} to the components of {overlay_of(scraper) or 'your kustomization'}"
         for finding in adopted.repaired:
             yield f"  repaired: {finding.resource}: {finding.found} ({finding.rule.id})"
     for part in adopted.added if stands_apart(adopted) else ():

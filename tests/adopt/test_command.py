@@ -208,6 +208,30 @@ def test_a_component_beside_a_namespace_and_a_prefix_stays_as_it_is(project):
         assert "sidecar.istio.io/inject" in run_tool("kubectl", "kustomize", folder)
 
 
+@pytest.mark.parametrize(
+    ("overlays", "names"),
+    [
+        (("overlays/dev", "overlays/prod"), ("prometheus-dev", "prometheus-prod")),
+        (("dev/eu", "prod/eu"), ("prometheus-dev-eu", "prometheus-prod-eu")),
+    ],
+)
+def test_components_for_overlays_of_one_base_are_named_after_the_overlays(project, capsys, overlays, names):
+    (project / "base").mkdir()
+    (project / "deploy.yaml").rename(project / "base/all.yaml")
+    (project / "base/kustomization.yaml").write_text("resources: [all.yaml]\n")
+    for overlay in overlays:
+        (project / overlay).mkdir(parents=True)
+        label = overlay.replace("/", "-")
+        (project / overlay / "kustomization.yaml").write_text(
+            f"resources: [../../base]\nlabels: [{{pairs: {{env: {label}}}}}]\n"
+        )
+    invoke(".")
+    assert {path.name for path in (project / "output/adopt").iterdir()} == set(names)
+    told = capsys.readouterr().err
+    for overlay, name in zip(overlays, names, strict=True):
+        assert f"add output/adopt/{name} to the components of {overlay}\n" in told
+
+
 def test_values_that_were_written_are_no_prometheus_of_their_own(project):
     (project / "deploy.yaml").write_text("prometheus:\n  prometheusSpec: {replicas: 2}\n")
     invoke(".")
