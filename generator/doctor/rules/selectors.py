@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from generator.doctor.rule import Fix, Found, Severity, rule
 from generator.doctor.rules.examples import OPERATOR, PLAIN, but
@@ -10,6 +10,7 @@ from generator.doctor.rules.mesh import DISABLE, SIDECAR
 from generator.doctor.rules.policies import (
     SELECTORS,
     Misplaced,
+    Subject,
     fits,
     hides_labels,
     hosts_of,
@@ -130,17 +131,20 @@ def _for(setup: Setup, document: Document) -> Scraper | None:
 )
 def made_for_prometheus_selects_nothing(setup: Setup) -> Iterator[Found]:
     """Look at resources whose name or labels say Prometheus, in the namespace of one scraper."""
+    pods: dict[str, list[Subject]] = {}
+    for subject in subjects(setup):
+        pods.setdefault(subject.namespace, []).append(subject)
     for kind in _KINDS:
         for document in resources(setup, kind):
             labels = selected(document)
-            own = _missed(setup, document, labels)
+            own = _missed(setup, pods, document, labels)
             if own is None or not _is_of_the_pattern(document):
                 continue
             edits = (Edit(document, SELECTORS[kind], stable_labels(own)),)
             yield Found(document, SELECTORS[kind], _says(own, labels), Fix("select the pod's labels", edits))
     for document in setup.of_kind("Service", group=""):
         labels = labels_in(document.get("spec", "selector"))
-        own = _missed(setup, document, labels)
+        own = _missed(setup, pods, document, labels)
         if own is None or not _is_its_service(own, document):
             continue
         edits = (Edit(document, ("spec", "selector"), stable_labels(own)),)
@@ -158,15 +162,20 @@ def _says(scraper: Scraper, labels: Mapping[str, str]) -> str:
     return f"no pod has {', '.join(missing)}; the pod of {scraper} has {has or 'no labels'}"
 
 
-def _missed(setup: Setup, document: Document, labels: Mapping[str, str]) -> Scraper | None:
-    """Give the scraper that a selector is meant for if it surely fits neither its pod nor another one."""
+def _missed(
+    setup: Setup, pods: Mapping[str, Sequence[Subject]], document: Document, labels: Mapping[str, str]
+) -> Scraper | None:
+    """Give the scraper that a selector is meant for if it surely fits neither its pod nor another one.
+
+    ``pods`` are all there are, by namespace.
+    """
     if not labels or not document.namespace or hides_labels(setup, document.namespace):
         return None
-    near = [one for one in setup.scrapers if one.namespace == document.namespace]
-    unsure = any(not one.namespace for one in subjects(setup))
-    if unsure or len(near) != 1 or near[0].flavour not in {"operator", "workload"} or near[0].is_bare:
+    there = pods.get(document.namespace, ())
+    near = [one.scraper for one in there if one.scraper]
+    if "" in pods or len(near) != 1 or near[0].flavour not in {"operator", "workload"} or near[0].is_bare:
         return None
-    if any(one.namespace == document.namespace and fits(labels, one.pod.labels) for one in subjects(setup)):
+    if any(fits(labels, one.pod.labels) for one in there):
         return None
     own = near[0]
     # The operator gave its pods the label app: prometheus until 2021.
