@@ -82,7 +82,7 @@ class CertificateVolume:
         there = [mount.directory for mount in self.pod.mounts(self.scraper.container) if mount.name == name]
         made = [str(edit.value["mountPath"]) for edit in mounts if isinstance(edit.value, dict)]
         for scrape in self.setup.scrapes_of(self.scraper) if left else ():
-            tls, spelling = scrape.tls, scrape.spelling
+            tls, spelling = scrape.tls_in(self.scraper), scrape.spelling
             for use, file in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key)) if tls else ():
                 inside = posixpath.basename(file) in _FILES and any(is_inside(file, one) for one in left)
                 if inside and scrape.has_istio_names:
@@ -108,8 +108,9 @@ class CertificateVolume:
         """The directories in which jobs look for Istio's files, sorted."""
         found = set()
         for scrape in self.setup.scrapes_of(self.scraper):
-            if scrape.has_istio_names and scrape.tls:
-                found |= {posixpath.dirname(file) for file in (scrape.tls.cert, scrape.tls.key) if file}
+            tls = scrape.tls_in(self.scraper)
+            if scrape.has_istio_names and tls:
+                found |= {posixpath.dirname(file) for file in (tls.cert, tls.key) if file}
         return sorted(found)
 
     def volume_edits(self, name: str) -> Iterator[Edit]:

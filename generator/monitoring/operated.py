@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from generator.errors import ValuePath
 from generator.intake.document import Document
+from generator.monitoring import victoria
 from generator.monitoring.pod import PodView
 from generator.monitoring.scraper import Scraper, field_of
 from generator.monitoring.versions import parse_version
@@ -43,7 +44,7 @@ def operated_scraper(
     def place(key: str) -> ValuePath:
         return field_of(document, resource, further, key)
 
-    volumes, mounts = _mounted(spec, place)
+    volumes, mounts = _mounted(spec, place, document.kind)
     main: dict[str, Any] = {"name": container, "volumeMounts": mounts.items}
     if isinstance(spec.get("image"), str):
         main["image"] = spec["image"]
@@ -118,7 +119,7 @@ def operator_labels(kind: str, name: str) -> dict[str, str]:
     }
 
 
-def _mounted(spec: Mapping[str, Any], place: Callable[[str], ValuePath]) -> tuple[_Made, _Made]:
+def _mounted(spec: Mapping[str, Any], place: Callable[[str], ValuePath], kind: str) -> tuple[_Made, _Made]:
     """The pod's volumes and the mounts of its Prometheus, as far as the resource says them, and where it does."""
     volumes, mounts = _Made([], []), _Made([], [])
     for made, key in ((volumes, "volumes"), (mounts, "volumeMounts")):
@@ -134,7 +135,8 @@ def _mounted(spec: Mapping[str, Any], place: Callable[[str], ValuePath]) -> tupl
             if isinstance(name, str):
                 volume = f"{source.lower()}-{name.replace('.', '-')}"
                 volumes.items.append({"name": volume, source: {field: name}})
-                mounts.items.append({"name": volume, "mountPath": f"{folder}/{name}", "readOnly": True})
+                directory = f"{victoria.folder(kind, folder)}/{name}"
+                mounts.items.append({"name": volume, "mountPath": directory, "readOnly": True})
                 volumes.places.append((*place(key), index))
                 mounts.places.append((*place(key), index))
     return volumes, mounts

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from generator.errors import InputError, ValuePath
+from generator.injection.annotations import text_of
 from generator.intake.document import Document, Text
 from generator.monitoring import victoria
 from generator.monitoring.edits import REMOVE, Edit
@@ -172,6 +173,14 @@ class Scrape:
         ca, cert, key = (_text(found.get(name)) for name in (self.spelling.ca, self.spelling.cert, self.spelling.key))
         return Tls(ca, cert, key, found.get(self.spelling.skip) is True)
 
+    def tls_in(self, scraper: Scraper) -> Tls | None:
+        """`tls` as a scraper gets it: VictoriaMetrics' operator names other files where it converts a monitor."""
+        found = self.tls
+        if found is None or self.kind not in victoria.CONVERTED or scraper.document.kind != "VMAgent":
+            return found
+        ca, cert, key = map(victoria.converted_file, (found.ca, found.cert, found.key))
+        return Tls(ca, cert, key, found.skip_verify)
+
     @property
     def http2(self) -> bool:
         """Whether HTTP/2 may be spoken: Prometheus' default is yes."""
@@ -220,9 +229,9 @@ class Scrape:
             yield Relabeling(
                 _text(rule.get("action")).lower() or "replace",
                 tuple(map(str, sources)) if isinstance(sources, list) else (),
-                str(rule["regex"]) if rule.get("regex") is not None else "(.*)",
+                text_of(rule["regex"]) if rule.get("regex") is not None else "(.*)",
                 _text(rule.get(names.target)),
-                str(rule["replacement"]) if rule.get("replacement") is not None else "$1",
+                text_of(rule["replacement"]) if rule.get("replacement") is not None else "$1",
                 self.where(names.relabelings, index),
             )
 

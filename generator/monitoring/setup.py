@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, TypeVar, cast
 from generator.errors import Problem, ValuePath
 from generator.injection import Injection, Mesh, inject
 from generator.intake.document import Document
-from generator.monitoring import victoria
 from generator.monitoring.chart_jobs import templated
 from generator.monitoring.chart_layers import Referred
 from generator.monitoring.charts import (
@@ -126,9 +125,6 @@ class Setup(Objects):
                     found += jobs
             if not document.kind and "scrape_configs" in document.tree:
                 found += jobs_of(document, ("scrape_configs",), None)
-        for scrape in found:
-            takers = self.selected_by(scrape) if scrape.kind in victoria.CONVERTED else []
-            scrape.converted = bool(takers) and all(scraper.document.kind == "VMAgent" for scraper in takers)
         return tuple(found)
 
     @cached_property

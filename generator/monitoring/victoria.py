@@ -26,8 +26,22 @@ CONVERTED: Mapping[str, str] = {
     "Probe": "VMProbe",
     "ScrapeConfig": "VMScrapeConfig",
 }
+# Where the Prometheus Operator mounts what a resource lists, and where VictoriaMetrics' does (``ConvertTlsConfig``).
+_FOLDERS = {"/etc/prometheus/secrets": "/etc/vm/secrets", "/etc/prometheus/configmaps": "/etc/vm/configs"}
 _SNAKE = {"source_labels": "sourceLabels", "target_label": "targetLabel"}
 _RELABELINGS = "relabelConfigs"
+
+
+def folder(kind: str, other: str) -> str:
+    """Give where a resource of a kind has what the Prometheus Operator mounts in a folder: there, unless a VMAgent."""
+    return _FOLDERS[other] if kind == "VMAgent" else other
+
+
+def converted_file(path: str) -> str:
+    """Give the file that the operator names where a monitor of the Prometheus Operator names another."""
+    for old, new in _FOLDERS.items():
+        path = path.replace(old, new)
+    return path
 
 
 def plain(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,12 +83,19 @@ def test_a_job_that_leaves_init_containers_out_finds_no_native_proxy():
     "text",
     [
         LEFT_OUT.replace('action: drop\n        regex: "true"', 'action: keep\n        regex: "true|false"'),
+        LEFT_OUT.replace('action: drop\n        regex: "true"', "action: keep\n        regex: true"),
         LEFT_OUT.replace("regex: istio-proxy", "regex: .*"),
         LEFT_OUT.replace("regex: istio-proxy", "regex: web"),
     ],
 )
 def test_one_that_takes_them_or_wants_no_proxies_is_fine(text):
     assert "native-proxies-left-out" not in ids(text)
+
+
+def test_one_that_leaves_them_out_without_quotes_is_told():
+    assert "native-proxies-left-out" in ids(
+        LEFT_OUT.replace('drop\n        regex: "true"', "drop\n        regex: true")
+    )
 
 
 @pytest.mark.parametrize("versions", [{"istio": (1, 26, 0)}, {"kubernetes": (1, 32)}])

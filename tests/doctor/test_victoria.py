@@ -7,7 +7,7 @@ import pytest
 from generator.doctor.rules.examples import OPERATOR, WEB, but
 from generator.doctor.rules.modes import _POLICY
 from generator.monitoring.mtls import mtls_scrapes
-from tests.doctor.helpers import diagnosis, only, repaired, setup_of
+from tests.doctor.helpers import diagnosis, ids, only, repaired, setup_of
 from tests.doctor.scraping import mine
 
 RESOURCE = OPERATOR.partition("---\n")[0]
@@ -212,3 +212,60 @@ def test_jobs_in_a_vmagent_are_judged_and_repaired():
 def test_jobs_in_a_vmagent_that_cant_be_read_are_told(inline):
     told = [one.message for one in diagnosis(f"{AGENT}  inlineScrapeConfig: {inline}\n").unjudged]
     assert "the jobs in inlineScrapeConfig of VMAgent monitoring/main can't be read" in told
+
+
+# ------------------------------------------------------------------------------------------- secrets that it mounts
+
+LISTING = """\
+apiVersion: operator.victoriametrics.com/v1beta1
+kind: VMAgent
+metadata: {name: vm, namespace: monitoring}
+spec:
+  selectAllByDefault: true
+  secrets: [mesh-certs]
+  configMaps: [roots]
+"""
+#: Of the Prometheus Operator: converted, with the files that the secret is mounted as.
+CONVERTED = BY_SERVICE.replace("operator.victoriametrics.com/v1beta1", "monitoring.coreos.com/v1").replace("VM", "")
+ALIKE = """\
+apiVersion: monitoring.coreos.com/v1
+kind: Prometheus
+metadata: {name: prom, namespace: monitoring}
+spec:
+  serviceMonitorSelector: {}
+  secrets: [mesh-certs]
+  configMaps: [roots]
+---
+"""
+
+
+def naming(text: str, secrets: str, configs: str) -> str:
+    """A text with its files in a listed secret, and the root in a ConfigMap."""
+    rooted = text.replace("/etc/prom-certs/root-cert.pem", f"{configs}/roots/root-cert.pem")
+    return rooted.replace("/etc/prom-certs/", f"{secrets}/mesh-certs/")
+
+
+IN_VM = "/etc/vm/secrets", "/etc/vm/configs"
+IN_PROMETHEUS = "/etc/prometheus/secrets", "/etc/prometheus/configmaps"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (LISTING + naming(BY_SERVICE, *IN_VM), []),
+        (LISTING + naming(BY_SERVICE, *IN_PROMETHEUS), ["nothing-writes-certificates"]),
+        (LISTING + naming(CONVERTED, *IN_PROMETHEUS), []),
+        (LISTING + naming(CONVERTED, *IN_VM), []),
+        (ALIKE + LISTING + naming(CONVERTED, *IN_PROMETHEUS), []),
+    ],
+)
+def test_what_a_vmagent_lists_is_mounted_where_its_operator_does(text, says):
+    assert sorted({"nothing-writes-certificates"} & set(ids(text))) == says
+
+
+@pytest.mark.parametrize(("text", "place"), [(BY_SERVICE, IN_VM[0]), (CONVERTED, IN_PROMETHEUS[0])])
+def test_the_dead_secret_of_a_vmagent_gives_way_where_it_was_mounted(text, place):
+    wrong = LISTING.replace("mesh-certs", "istio.default") + text.replace("/etc/prom-certs", f"{place}/istio.default")
+    after = repaired(wrong, only(wrong, "legacy-secret"))
+    assert "mountPath: /etc/vm/secrets/istio.default" in after
+    assert mine(after) == []

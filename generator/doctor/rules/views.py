@@ -233,7 +233,7 @@ class NamedFile(NamedTuple):
 def files_of(setup: Setup, scraper: Scraper) -> Iterator[NamedFile]:
     """Every TLS file that a scraper's jobs, scrape classes and monitors name themselves."""
     for scrape in setup.scrapes_of(scraper):
-        tls, spelling = scrape.tls, scrape.spelling
+        tls, spelling = scrape.tls_in(scraper), scrape.spelling
         for use, path in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key)) if tls else ():
             if path:
                 place = scrape.where(spelling.tls, getattr(spelling, use))

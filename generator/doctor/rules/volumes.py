@@ -147,7 +147,8 @@ def _is_for_certificates(setup: Setup, scraper: Scraper, mount: _Mount) -> bool:
     """Whether its name says so, or jobs look for Istio's files where it is mounted."""
     if "cert" in mount.name and "istio" in mount.name:
         return True
-    files = (one.tls.cert for one in setup.scrapes_of(scraper) if one.has_istio_names and one.tls)
+    named = (one.tls_in(scraper) for one in setup.scrapes_of(scraper) if one.has_istio_names)
+    files = (tls.cert for tls in named if tls is not None)
     return bool(mount.directory) and any(same_directory(posixpath.dirname(file), mount.directory) for file in files)
 
 
