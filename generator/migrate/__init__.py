@@ -7,6 +7,7 @@ applying   the edits of one fix, made in texts
 parts      a text taken apart at its document markers
 comments   comments that say why a value is there, or go along with one
 moving     values that a fix moves, so that they keep their place or their comments
+indenting  keys that a fix takes into the empty one above them, with their lines
 choosing   which fixes can be made together
 rounds     fix after fix until doctor has no more: what was made, and what is left
 diffing    what changed, as a unified diff; where a line of the result stands in the file as it is

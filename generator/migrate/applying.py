@@ -8,6 +8,7 @@ from typing import NamedTuple
 from generator.errors import InputError, Location, Problem, ValuePath, dotted
 from generator.intake.document import Document
 from generator.migrate.comments import Comments, comments_at, with_comments
+from generator.migrate.indenting import indented, into_empty
 from generator.migrate.moving import Move, moves, renamed
 from generator.migrate.parts import Part, joined, part_with, parts_of
 from generator.monitoring.edits import APPEND, REMOVE, Edit, position
@@ -80,7 +81,10 @@ class Texts:
         new = Texts(self._files)
         new._planned = self._planned
         new._parts, new._inner = dict(self._parts), dict(self._inner)
-        moved = {id(edit): move for move in moves(edits) for edit in move}
+        found = moves(edits)
+        if new._indent(into_empty(edits, found)):
+            return new
+        moved = {id(edit): move for move in found for edit in move}
         renamings: dict[int, bool] = {}
         along: dict[int, _Along] = {}
         for edit in edits:
@@ -130,6 +134,20 @@ class Texts:
         while document.outer is not None:
             document = document.outer[0]
         return any(f"# {comment}" in part.text for part in self._parts_of(document))
+
+    def _indent(self, inward: Sequence[Move]) -> bool:
+        """Take keys into the empty map above them with their lines; say whether that could be done."""
+        if not inward:
+            return False
+        document = inward[0].removing.document
+        text, index = self._text(document)
+        if not _is_readable(text, document.source):
+            return False
+        whole = (*document.path, *inward[0].setting.path[:-1])
+        new = indented(text, document.source, index, whole, {str(move.removing.path[-1]) for move in inward})
+        if new is not None:
+            self._put(document, new)
+        return new is not None
 
     def _rename(self, move: Move) -> bool:
         """Give a value another key in its place; say whether that could be done."""

@@ -16,11 +16,13 @@ _KEY = re.compile(r"[\w\"'./-]+:(\s|$)")
 class Comments(NamedTuple):
     """What stands at a key: comment lines right above it, each from its ``#`` on, and what follows on its line.
 
-    The latter begins with the blanks before its ``#``.
+    The latter begins with the blanks before its ``#``, and may go on in the lines below it, which stand further in than
+    the key: each of them from the key's column on.
     """
 
     above: tuple[str, ...] = ()
     beside: str = ""
+    below: tuple[str, ...] = ()
 
 
 def comments_at(text: str, source: str, document: int, path: ValuePath) -> Comments:
@@ -38,8 +40,20 @@ def comments_at(text: str, source: str, document: int, path: ValuePath) -> Comme
         start = match.start()
         shorter = [*lines[:index], lines[index][:start].rstrip(), *lines[index + 1 :]]
         if _reads_as("\n".join(shorter), source, values):
-            return Comments(tuple(above), lines[index][len(shorter[index]) :].rstrip())
+            beside = lines[index][len(shorter[index]) :].rstrip()
+            return Comments(tuple(above), beside, _below(lines, index, indent, source, values))
     return Comments(tuple(above))
+
+
+def _below(lines: list[str], index: int, indent: str, source: str, values: list[object]) -> tuple[str, ...]:
+    """Give the comment lines right below a key's line that stand further in."""
+    end = index + 1
+    while end < len(lines) and re.match(rf"{indent} +#", lines[end]):
+        end += 1
+    found = lines[index + 1 : end]
+    # A text of several lines may hold what looks like comments.
+    alone = found and _reads_as("\n".join(lines[: index + 1] + lines[end:]), source, values)
+    return tuple(line[len(indent) :].rstrip() for line in found) if alone else ()
 
 
 def with_comments(text: str, source: str, document: int, path: ValuePath, comments: Comments) -> str:
@@ -65,8 +79,9 @@ def _candidates(lines: list[str], index: int, indent: str, comments: Comments) -
     ending = "\r" if lines[index].endswith("\r") else ""
     above = [f"{indent}{comment}{ending}" for comment in comments.above]
     beside = [f"{lines[index].rstrip()}{comments.beside}{ending}"] if comments.beside else []
-    for line in [*beside, lines[index]]:
-        yield "\n".join([*lines[:index], *above, line, *lines[index + 1 :]])
+    below = [f"{indent}{comment}{ending}" for comment in comments.below]
+    for further in [[*beside, *below], beside, []]:
+        yield "\n".join([*lines[:index], *above, *(further or [lines[index]]), *lines[index + 1 :]])
 
 
 def _key_line(text: str, source: str, document: int, path: ValuePath) -> tuple[list[str], int, str | None]:

@@ -197,6 +197,37 @@ def test_comments_go_along_with_what_moves():
     assert new.count("Nothing is to be caught") == 1
 
 
+WRAPPED = "    insecureSkipVerify: true  # no security naming,\n                              # thus no names\n"
+
+
+def beside_empty_tls(beside: str) -> str:
+    """A monitor with lines below its scheme."""
+    monitor = but(OPERATOR, ("kind: PodMonitor", "kind: ServiceMonitor"), ("podMetricsEndpoints", "endpoints"))
+    return but(monitor, ("  scrapeClass: istio-mtls\n", ""), ("    scheme: https\n", f"    scheme: https\n{beside}"))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_what_is_indented_keeps_all_that_stands_around_it(newline):
+    rest = f"""\
+    # the root
+    caFile: /etc/prom-certs/root-cert.pem # of the mesh
+    # the certificate
+
+    certFile: &c "/etc/prom-certs/cert-chain.pem"
+    keyFile: '/etc/prom-certs/key.pem'
+    # Istio
+{WRAPPED}"""
+    head = "    tlsConfig:  # files\n      # of Istio\n"
+    old = beside_empty_tls(f"{head}{rest}    # further\n    interval: 15s\n")
+    assert repaired(old.replace("\n", newline)) == old.replace(rest, indent(rest, "  ")).replace("\n", newline)
+
+
+def test_a_comment_of_several_lines_goes_along_from_between_other_fields():
+    old = beside_empty_tls(f"    tlsConfig:\n    interval: 15s\n{WRAPPED}")
+    assert indent(WRAPPED, "  ") in repaired(old)
+    assert repaired(old).count("thus no names") == 1
+
+
 def test_what_is_indented_keeps_its_comments_and_quotes():
     beside = """\
     tlsConfig:
@@ -206,8 +237,7 @@ def test_what_is_indented_keeps_its_comments_and_quotes():
     keyFile: '/etc/prom-certs/key.pem'
     insecureSkipVerify: true  # no security naming
 """
-    monitor = but(OPERATOR, ("kind: PodMonitor", "kind: ServiceMonitor"), ("podMetricsEndpoints", "endpoints"))
-    old = but(monitor, ("  scrapeClass: istio-mtls\n", ""), ("    scheme: https\n", f"    scheme: https\n{beside}"))
+    old = beside_empty_tls(beside)
     first, _, rest = beside.partition("\n")
     indented = f"{first}\n{indent(rest, '  ')}"
     assert repaired(old) == old.replace(beside, indented)
