@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import pytest
 
+from generator import cli
 from generator.doctor import examine_all
 from generator.doctor.rules.examples import CONFIGURATION, OPERATOR, PLAIN, but
 from generator.doctor.rules.spoiling import ANNOTATIONS, MEMORY, OUTBOUND
@@ -140,6 +141,27 @@ def write_incomplete_base(folder: Path) -> None:
     files = {"base/kustomization.yaml": BASE, "base/prometheus.yaml": base, "prod/patch.yaml": patch}
     files["prod/kustomization.yaml"] = "resources: [../base]\npatches:\n- path: patch.yaml\n"
     write_tree(folder / "k", files)
+
+
+def test_the_file_of_a_generated_secret_is_changed_and_none_of_its_lines_is_quoted(folder, capsys):
+    jobs = dedent("""\
+        - job_name: istio-mtls
+          scheme: https
+          basic_auth: {username: u, password: hunter2}
+          tls_config:
+            ca_file: /etc/prom-certs/root-cert.pem
+            cert_file: /etc/prom-certs/cert-chain.pem
+            key_file: /etc/prom-certs/key.pem
+          enable_http2: false
+        """)
+    files = {"kustomization.yaml": "secretGenerator:\n- name: jobs\n  files: [jobs.yaml]\n", "jobs.yaml": jobs}
+    write_tree(folder / "k", files)
+    cli.run(("doctor", "k", "--fail-on", "never"))
+    printed = capsys.readouterr().out
+    assert "k/jobs.yaml:4:3" in printed
+    assert "hunter2" not in printed
+    assert changed("k")["k/jobs.yaml"][-1] == "+ insecure_skip_verify: true"
+    assert left("k") == []
 
 
 def test_a_patch_that_replaces_a_generated_file_is_changed_and_not_the_file(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any, NamedTuple
 
 from generator.errors import Location, ValuePath
@@ -63,9 +64,14 @@ class BuiltDocument(Document):
         return document.place_inside(inner, line, column)
 
     def file(self, path: ValuePath) -> Text | None:
-        """Give the file whose text a string is as a whole; None where it isn't, or a patch says something else."""
-        text = self.files.get(path)
-        return text if text is not None and text.content == self.get(*path) else None
+        """Give the file whose text a string is as a whole, in a Secret in base64.
+
+        None where there is no such file, or a patch says something else.
+        """
+        text, value = self.files.get(path), self.get(*path)
+        if text is None or value == text.content:
+            return text
+        return text if self.kind == "Secret" and value == b64encode(text.content.encode()).decode() else None
 
     def origins(self, path: ValuePath) -> list[tuple[Document, ValuePath]]:
         """Give every document that says something of what stands at a path, with the path there.

@@ -74,9 +74,9 @@ def _add(item: Item, entry: _Entry, files: Files) -> None:
     if item.identity.kind == "Secret" or text is None:
         key = "data" if item.identity.kind == "Secret" else "binaryData"
         item.put((key, entry.key), base64.b64encode(entry.content).decode(), files.document, entry.said)
-        return
-    item.put(("data", entry.key), text, files.document, entry.said)
-    if entry.file:
+    else:
+        item.put(("data", entry.key), text, files.document, entry.said)
+    if entry.file and text is not None:
         item.files["data", entry.key] = Text(text, files.shown(entry.file))
 
 
