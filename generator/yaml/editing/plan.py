@@ -69,13 +69,19 @@ def _map_step(chain: tuple[Node, ...], indices: tuple[int, ...], wanted: dict[st
             return _step((*chain, entry.node), (*indices, index), wanted[entry.name])
     for key, value in wanted.items():
         if key not in own and not (key in node.value and same(node.value[key], value)):
-            return Step("insert", chain, (*indices, len(node.entries)), value, key)
+            return Step("insert", chain, (*indices, _place_of_new(key, node)), value, key)
     surplus = [index for index, entry in enumerate(node.entries) if not entry.merge and entry.name not in wanted]
     if any(key not in wanted for entry in node.entries if entry.merge for key in brought(entry)):
         # What a merge key brings can't be taken out as long as it does.
         merge = next(index for index, entry in enumerate(node.entries) if entry.merge)
         return Step("unmerge", chain, (*indices, merge))
     return Step("remove", chain, (*indices, surplus[0]))
+
+
+def _place_of_new(key: str, node: Node) -> int:
+    """Give the number that a new entry gets: the last, but an object's ``apiVersion`` stands above its ``kind``."""
+    names = [entry.name for entry in node.entries]
+    return names.index("kind") if key == "apiVersion" and "kind" in names else len(names)
 
 
 def _list_step(chain: tuple[Node, ...], indices: tuple[int, ...], wanted: list[object]) -> Step:

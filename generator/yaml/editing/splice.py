@@ -89,7 +89,12 @@ def _insert(document: Document, step: Step, *, literals: bool) -> Iterator[str]:
         yield head + newline + newline.join(printed) + text[place:]
         return
     if lines.leads(first.start):
-        place = lines.start(comments_above(document, first.start, column, node.start if node.anchor else 0))
+        # What stands above a map's first key may be about the whole file.
+        above = node.kind == "list"
+        start = (
+            comments_above(document, first.start, column, node.start if node.anchor else 0) if above else first.start
+        )
+        place = lines.start(start)
         yield text[:place] + newline.join(printed) + newline + text[place:]
     between = newline + " " * column
     yield text[: first.start] + newline.join(printed).lstrip(" ") + between + text[first.start :]
