@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # More steps than this mean that repairs undo each other.
 _MOST_STEPS = 60
 _MOST_PATTERNS = 3
+# What is in order before a job is added: it depends on the version, and on where the files are mounted.
+_BEFORE_THE_JOB = ("prometheus-too-old", "volume-missing")
 # Other programs read what Prometheus read for long: vmagent knows no `enable_http2`, and `keepequal` only lately.
 _OLD = (2, 30)
 
@@ -139,7 +141,7 @@ class _Work:
 
     def must_update(self) -> bool:
         """Whether a repair comes first on which a job depends: the version, or where the files are mounted."""
-        return any(finding.rule.id in {"prometheus-too-old", "volume-missing"} for finding in self.repairs())
+        return any(self.repairs(_BEFORE_THE_JOB))
 
     def scrape(self) -> None:
         """Add what is missing to scrape over mTLS, and what the mesh is told."""
@@ -184,23 +186,26 @@ class _Work:
             return True
         return False
 
-    def repairs(self) -> Iterator[Finding]:
-        """The errors that concern the scraper, have a repair, and haven't had it yet."""
+    def repairs(self, rules: Sequence[str] | None = None) -> Iterator[Finding]:
+        """The errors that concern the scraper, have a repair, and haven't had it yet; of some rules, or of all."""
         done = {(one.rule.id, one.path, one.found) for one in self.repaired}
-        for finding in self.errors():
+        for finding in self.errors(rules):
             edits = finding.fix.edits if finding.fix else ()
             key = (finding.rule.id, finding.path, finding.found)
             if edits and key not in done and can_be_edited(self.documents, edits):
                 yield finding
 
-    def errors(self) -> list[Finding]:
-        """The errors that concern the scraper as it is by now."""
+    def errors(self, rules: Sequence[str] | None = None) -> list[Finding]:
+        """The errors that concern the scraper as it is by now, of some rules or of all."""
         from generator.doctor import examine
 
         if self.found is None:
-            findings = examine(self.setup).findings
-            self.found = [one for one in findings if one.severity == "error" and self.concerns(one)]
-        return self.found
+            findings = examine(self.setup, rules).findings
+            found = [one for one in findings if one.severity == "error" and self.concerns(one)]
+            if rules is not None:
+                return found
+            self.found = found
+        return [one for one in self.found if rules is None or one.rule.id in rules]
 
     def concerns(self, finding: Finding) -> bool:
         """Whether a finding has to do with the scraper: it isn't about another workload, or its configuration."""

@@ -44,13 +44,20 @@ def mounted_sources(scraper: Scraper) -> Iterator[tuple[str, str]]:
                         yield kind, name
 
 
-def mounting(document: Document, scrapers: Iterable[Scraper]) -> Scraper | None:
-    """Give the first of some scrapers whose pod mounts a ConfigMap or a Secret; None where none does."""
-    for scraper in scrapers:
-        near = same_namespace(document.namespace, scraper.namespace)
-        if near and (document.kind, document.name) in mounted_sources(scraper):
-            return scraper
-    return None
+class Mounting:
+    """Which scrapers' pods mount which ConfigMaps and Secrets."""
+
+    def __init__(self, scrapers: Iterable[Scraper]) -> None:
+        """Look at their volumes, once."""
+        self._by_source: dict[tuple[str, str], list[Scraper]] = {}
+        for scraper in scrapers:
+            for source in mounted_sources(scraper):
+                self._by_source.setdefault(source, []).append(scraper)
+
+    def first(self, document: Document) -> Scraper | None:
+        """Give the first scraper whose pod mounts a ConfigMap or a Secret; None where none does."""
+        found = self._by_source.get((document.kind, document.name), ())
+        return next((one for one in found if same_namespace(document.namespace, one.namespace)), None)
 
 
 def prometheus_configurations(document: Document, known: str = "") -> Iterator[Document]:

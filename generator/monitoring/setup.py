@@ -20,11 +20,11 @@ from generator.monitoring.charts import (
     scrapes_in_values,
 )
 from generator.monitoring.configuration import (
+    Mounting,
     configuration_file,
     jobs_in_secret,
     lists_of_jobs,
     mounted_sources,
-    mounting,
     prometheus_configurations,
 )
 from generator.monitoring.directories import covering_mount, is_inside, relative
@@ -114,13 +114,14 @@ class Setup(Objects):
             found += scrapes_in_values(scraper.document, scraper, self.settings.chart)
         owned = {_place(document) for scraper in self.scrapers for document in self.configurations(scraper)}
         owned |= {_place(scrape.document) for scrape in found}
+        mounting = Mounting(self.scrapers)
         for document in self.documents:
             if is_monitor(document):
                 found += endpoints_of(document)
             for inner in prometheus_configurations(document):
                 if _place(inner) not in owned:
                     found += jobs_of(inner, ("scrape_configs",), None)
-            for path, jobs in lists_of_jobs(document, mounting(document, self.scrapers)):
+            for path, jobs in lists_of_jobs(document, mounting.first(document)):
                 if (id(document), path) not in owned:
                     found += jobs
             if not document.kind and "scrape_configs" in document.tree:
