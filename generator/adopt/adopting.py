@@ -16,7 +16,7 @@ from generator.adopt.mesh import mesh_parts
 from generator.adopt.refusals import no_longer_selected, refusals
 from generator.adopt.rendered import Part, Rendered, Templates
 from generator.adopt.scraping import Scraping, as_document, scraping
-from generator.adopt.trees import applied, can_be_edited, outermost
+from generator.adopt.trees import applied, can_be_edited
 from generator.errors import InputError, Problem, ValuePath
 from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
@@ -209,7 +209,7 @@ class _Work:
 
     def concerns(self, finding: Finding) -> bool:
         """Whether a finding has to do with the scraper: it isn't about another workload, or its configuration."""
-        document, mine = outermost(finding.document), outermost(self.scraper.document)
+        document, mine = finding.document.outermost, self.scraper.document.outermost
         if document is mine or not mine.kind:  # a values file can't change objects beside it
             return document is mine
         if is_workload(document) or document.kind in OPERATED or not document.kind:
@@ -218,7 +218,7 @@ class _Work:
             one
             for one in self.setup.scrapers
             for config in self.setup.configurations(one)
-            if outermost(config) is document
+            if config.outermost is document
         ]
         return not owners or self.scraper in owners
 

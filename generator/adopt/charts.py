@@ -9,7 +9,6 @@ from generator.adopt.comments import moved, with_comments
 from generator.adopt.layers import difference, replaced
 from generator.adopt.rendered import Part, Rendered, in_directory, renamed
 from generator.adopt.scraping import Scraping, class_edit, free_name, printed, with_element
-from generator.adopt.trees import outermost
 from generator.errors import Problem, ValuePath, dotted
 from generator.intake.document import Document, as_list, as_map
 from generator.monitoring import Edit, Scraper, Setup
@@ -41,7 +40,7 @@ def values_of(scraper: Scraper) -> Values:
     return next(
         one
         # What installs the chart says which it is, and its version; the values alone may not tell.
-        for one in values_in(outermost(scraper.document))
+        for one in values_in(scraper.document.outermost)
         if _place(one.document) == place
         if root == (one.where(*SPEC) if one.chart == STACK else one.where("server"))
     )
@@ -76,7 +75,7 @@ def unseen(scraper: Scraper, changed: Sequence[tuple[Document, Document]]) -> It
         return
     values = values_of(scraper)
     for old, new in changed:
-        if outermost(old) is values.holder and values.references:
+        if old.outermost is values.holder and values.references:
             inner = values.document.outer is not None
             after = next(
                 one for one in values_in(new) if (one.document.outer is not None, one.base) == (inner, values.base)

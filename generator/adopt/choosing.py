@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from generator.adopt.component import safe_name
 from generator.adopt.refusals import owner_of
-from generator.adopt.trees import outermost
 from generator.errors import InputError, Problem
 from generator.intake.kustomization import BuiltDocument
 from generator.monitoring import Scraper, Setup
@@ -48,7 +47,7 @@ def adoptable(setup: Setup, selected: Sequence[str]) -> tuple[list[Scraper], lis
 
 
 def _spellings(scraper: Scraper) -> set[str]:
-    outer = outermost(scraper.document)
+    outer = scraper.document.outermost
     kinds = {outer.kind.lower()} if outer.kind else {scraper.flavour}
     names = {scraper.name, outer.name or scraper.name}
     if scraper.namespace:
@@ -94,7 +93,7 @@ def _nothing(setup: Setup) -> Problem:
 
 def overlay_of(scraper: Scraper) -> str:
     """Give the kustomization that a scraper is built by; "" for this folder's, or where it is as its file has it."""
-    document = outermost(scraper.document)
+    document = scraper.document.outermost
     return document.kustomization if isinstance(document, BuiltDocument) and document.kustomization != "." else ""
 
 
@@ -112,7 +111,7 @@ def folder_names(scrapers: Sequence[Scraper], name: str = "") -> list[str]:
     shapes: list[Callable[[Scraper], list[str]]] = [
         lambda one: [one.name],
         lambda one: [one.namespace, one.name],
-        lambda one: [one.namespace, outermost(one.document).kind or one.flavour, one.name],
+        lambda one: [one.namespace, one.document.outermost.kind or one.flavour, one.name],
         lambda one: [one.name, overlays[id(one)][-1]],
         lambda one: [one.name, *overlays[id(one)][shared:]],
         lambda one: [one.namespace, one.name, os.path.splitext(os.path.basename(one.document.source))[0]],

@@ -13,7 +13,6 @@ from generator.adopt.layers import difference
 from generator.adopt.operations import adds_whole, commented, guarded
 from generator.adopt.rendered import Part
 from generator.adopt.scraping import printed
-from generator.adopt.trees import outermost
 from generator.errors import ValuePath
 from generator.intake.document import Document, as_map
 from generator.patch import json_patch, merge_patch
@@ -52,7 +51,7 @@ def safe_name(text: str) -> str:
 
 def is_of_values(adopted: Adopted) -> bool:
     """Say whether it is a values file that changes, and no Kubernetes object."""
-    return not outermost(adopted.scraper.document).kind
+    return not adopted.scraper.document.outermost.kind
 
 
 def stands_apart(adopted: Adopted) -> bool:
@@ -147,7 +146,7 @@ class _Layout:
 
     def values(self) -> list[OutputFile]:
         """A values file, to be given after the user's own."""
-        mine = outermost(self.adopted.scraper.document)
+        mine = self.adopted.scraper.document.outermost
         notes = [
             f"Give it to Helm after your own values: helm upgrade ... -f YOURS -f {VALUES}.",
             "Lists and texts hold what yours held, for Helm replaces them: adopt again when yours change.",

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import NamedTuple
 
 from generator.adopt.layers import Laid
-from generator.adopt.trees import outermost
 from generator.intake.document import Document
 from generator.monitoring import Scraper, Settings, Setup, assemble
 from generator.monitoring.worlds import worlds
@@ -43,14 +42,14 @@ class Clusters:
 
     def with_scraper(self, scraper: Scraper) -> tuple[Manifests, Setup, Scraper]:
         """Give the manifests that a scraper belongs to, and that scraper among them."""
-        document, place = outermost(scraper.document), scraper.pod.where()
+        document, place = scraper.document.outermost, scraper.pod.where()
         found = [
             (manifests, setup, one)
             for manifests, setup in self.setups
             for one in setup.scrapers
             if one.name == scraper.name and one.pod.where() == place
         ]
-        same = (one for one in found if outermost(one[2].document) is document)
+        same = (one for one in found if one[2].document.outermost is document)
         # What a chart's values install is read anew in each setup.
         alike = (one for one in found if one[2].document.locate() == scraper.document.locate())
         return next(chain(same, alike))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from generator.adopt import charts
-from generator.adopt.trees import outermost
 from generator.errors import Problem, ValuePath
 from generator.intake.document import Document, as_list, as_map
 from generator.intake.openshift import is_in_template, rendering
@@ -30,7 +29,7 @@ def owner_of(scraper: Scraper) -> str:
 def refusals(setup: Setup, scraper: Scraper, documents: Sequence[Document]) -> Iterator[Problem]:
     """Everything for which a scraper can't be adopted; nothing where it can."""
     yield from _not_patchable(scraper, documents)
-    if scraper.flavour in charts.FLAVOURS and any(outermost(scraper.document) is one for one in documents):
+    if scraper.flavour in charts.FLAVOURS and any(scraper.document.outermost is one for one in documents):
         yield from charts.missing_values(scraper)
     if mesh := other_mesh(setup, scraper):
         yield Problem(
@@ -76,7 +75,7 @@ def _problem(scraper: Scraper, path: ValuePath, message: str, hint: str, found: 
 
 
 def _not_patchable(scraper: Scraper, documents: Sequence[Document]) -> Iterator[Problem]:
-    outer = outermost(scraper.document)
+    outer = scraper.document.outermost
     if not any(outer is document for document in documents):
         place = scraper.document.locate()
         message = f"{scraper} can't be adopted: it stands in values of a chart, where no patch reaches it"

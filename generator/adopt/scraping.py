@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from generator.adopt.comments import moved, with_comments
 from generator.adopt.rendered import Part, Rendered, in_directory, renamed
 from generator.adopt.rights import confined, lacking, namespaces_of
-from generator.adopt.trees import outermost
 from generator.errors import InputError, ValuePath
 from generator.intake.document import Document, Text, as_list, as_map
 from generator.monitoring import Edit, Scraper, Setup
@@ -76,14 +75,14 @@ def _in_configuration(setup: Setup, scraper: Scraper, job: Part) -> Scraping:
     found, others = _read_by(setup, scraper, file)
     to_do = tuple(f"the job belongs into {one} too: only the pod knows which of them it reads" for one in others)
     for config in found:
-        if outermost(config).kind == "Secret":
-            return Scraping(apart=job, where=f"{_JOBS} in {outermost(config)}, which isn't read aloud here")
+        if config.outermost.kind == "Secret":
+            return Scraping(apart=job, where=f"{_JOBS} in {config.outermost}, which isn't read aloud here")
         named = renamed(job, "job_name", free_name(str(job.tree["job_name"]), _names(config.get(_JOBS))))
         place = (*config.path, _JOBS, len(as_list(config.get(_JOBS))))
         text = with_element(config.text, config.source, place, named, config.index)
         if text is not None and config.outer is not None:
             return Scraping((Edit(*config.outer, text),), to_do=to_do)
-        return Scraping(apart=job, where=f"{_JOBS} in {outermost(config)}, which is written in a way that no edit fits")
+        return Scraping(apart=job, where=f"{_JOBS} in {config.outermost}, which is written in a way that no edit fits")
     return Scraping(apart=job, where=f"{_JOBS} of what {scraper} reads as {file}, which is not among the files given")
 
 
@@ -98,10 +97,10 @@ def _read_by(setup: Setup, scraper: Scraper, file: str) -> tuple[list[Document],
     ]
     named = [as_map(as_map(one).get(kind)) for one in sources for kind in ("configMap", "secret")]
     names = {one.get("name", one.get("secretName")) for one in named}
-    sure = [one for one in found if outermost(one).name in names]
+    sure = [one for one in found if one.outermost.name in names]
     if sure:
         return sure, []
-    others = {id(outermost(one)): outermost(one) for one in found if outermost(one) is not outermost(found[0])}
+    others = {id(one.outermost): one.outermost for one in found if one.outermost is not found[0].outermost}
     return found, list(others.values())
 
 

@@ -14,13 +14,6 @@ from generator.yaml.editing import Change, edited
 from generator.yaml.lenient import load_text
 
 
-def outermost(document: Document) -> Document:
-    """Give the Kubernetes object, or the values, that an embedded document is in; others give themselves."""
-    while document.outer is not None:
-        document = document.outer[0]
-    return document
-
-
 def applied(documents: Sequence[Document], edits: Iterable[Edit]) -> list[Document]:
     """Make edits one after another; give all documents, those that changed as new ones.
 
@@ -48,7 +41,7 @@ class _Work:
 
     def has(self, document: Document) -> bool:
         """Whether a document may be edited."""
-        outer = outermost(document)
+        outer = document.outermost
         return id(outer) in self.trees and outer.kind != "Secret"
 
     def documents(self) -> list[Document]:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from generator.doctor.rule import RULES, SEVERITIES, STAGES, Finding, Fix, Found, Severity
 from generator.doctor.silence import silenced
 from generator.errors import Problem
-from generator.intake.document import Document
 from generator.monitoring import Edit, Setup
 from generator.monitoring.charts import chart_of
 from generator.monitoring.edits import APPEND
@@ -88,10 +87,7 @@ def _fix(setup: Setup, fix: Fix | None) -> Fix | None:
     if fix is None:
         return None
     for edit in fix.edits:
-        document = edit.document
-        while document.outer is not None:
-            document = document.outer[0]
-        if owner := controller_of(document):
+        if owner := controller_of(edit.document.outermost):
             return Fix(f"{fix.says}, in {owner}, which makes this object")
         if (name := _new_list(edit)) and setup.referred.is_part(edit.document):
             return Fix(f"{fix.says}; the list {name} of the other values would be lost: write it whole", yaml=fix.text)
@@ -113,9 +109,7 @@ def _resource(found: Found) -> str:
 
     Charts' values have no name of their own, and rules call them in several ways: here they have one.
     """
-    document: Document = found.document
-    while document.outer is not None:
-        document = document.outer[0]
+    document = found.document.outermost
     chart = "" if document.kind else chart_of(document)
     if chart and (found.resource in {"", str(document)} or " of the chart " in found.resource):
         return f"values of the chart {chart}"

@@ -108,10 +108,7 @@ def _repair_lines(repair: Repair, number: int, shown: dict[str, int], indent: st
 def quoted(finding: Finding, width: int, style: Style = unstyled) -> list[str]:
     """Quote the line at which something was found, with a mark below its column; nothing of a Secret."""
     place = finding.location
-    outermost = finding.document
-    while outermost.outer is not None:
-        outermost = outermost.outer[0]
-    if not place.line or outermost.kind == "Secret":
+    if not place.line or finding.document.outermost.kind == "Secret":
         return []
     line = plain(finding.document.line(place.line, finding.path))
     if not line.strip():

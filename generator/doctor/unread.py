@@ -38,9 +38,7 @@ def unread(setup: Setup) -> Iterator[Problem]:
 def _to_be_filled_in(setup: Setup) -> Iterator[Problem]:
     """Scrapers with placeholders for names or images, which compare with nothing but the like."""
     for scraper in setup.scrapers:
-        document = scraper.document
-        while document.outer is not None:
-            document = document.outer[0]
+        document = scraper.document.outermost
         if is_in_template(document):  # of whose parameters another note tells
             continue
         image = scraper.pod.where(*scraper.container, "image")

@@ -143,6 +143,14 @@ class Document:
         """Give a line, counted from 1, of the file that ``locate(path)`` names; "" where there is none."""
         return self.outer[0].line(number, self.outer[1]) if self.outer else self.shared.line(number)
 
+    @property
+    def outermost(self) -> Document:
+        """The document that holds this one in a string, however deep; itself where none does."""
+        document = self
+        while document.outer is not None:
+            document = document.outer[0]
+        return document
+
     def embedded(self, path: ValuePath, *, blank: bool = False) -> Document | None:
         """Give the one YAML document that a string holds, if it is a map; else None. The same object each time.
 

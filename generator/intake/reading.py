@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.intake.document import Document, objects_of
-from generator.intake.kustomization import FILE_NAMES, Kustomization, build, open_kustomization
+from generator.intake.kustomization import FILE_NAMES, Kustomization, build, open_kustomization, used_by
 from generator.intake.loading import load
 from generator.intake.openshift import is_template, objects_in, unfilled
 from generator.intake.others import told_as
@@ -77,10 +77,7 @@ def read_kustomization(folder: str, shown: str, texts: Mapping[str, str]) -> Int
     """
     reader = _Reader()
     try:
-        kustomization = open_kustomization(folder, shown, texts)
-        for document in build(kustomization):
-            document.kustomization = kustomization.folder
-            reader._sort(document, "", named=False)  # noqa: SLF001  # the reader is this module's own
+        reader.take(open_kustomization(folder, shown, texts))
     except UnrenderedError as error:
         raise InputError(error.problem) from error
     return reader.intake()
@@ -130,7 +127,7 @@ class _Reader:
         """
         found = Walk(name, self.without, alone=alone)
         kustomizations = self._open(found.kustomizations)
-        used = {os.path.realpath(one.path(other)) for one in kustomizations for other in one.names()}
+        used = used_by(kustomizations)
         tops = [one for one in kustomizations if os.path.realpath(one.folder) not in used]
         for kustomization in tops or kustomizations:
             self._build(kustomization, alone=len(kustomizations) == 1)
@@ -163,13 +160,17 @@ class _Reader:
             self.left_out.append(Problem("no kustomization here uses this component", place))
             return
         try:
-            for document in build(kustomization._replace(without=self.without)):
-                document.kustomization = kustomization.folder
-                self._sort(document, "", named=False)
+            self.take(kustomization._replace(without=self.without))
         except InputError as error:
             self.problems += error.problems
         except UnrenderedError as error:
             self.unrendered.append(error.problem)
+
+    def take(self, kustomization: Kustomization) -> None:
+        """Take what a kustomization builds."""
+        for document in build(kustomization):
+            document.kustomization = kustomization.folder
+            self._sort(document, "", named=False)
 
     def _chart(self, chart: str) -> None:
         """Tell of a chart's templates; its values are read as any other file."""

@@ -131,9 +131,7 @@ class Texts:
 
     def _says(self, document: Document, comment: str) -> bool:
         """Whether the file says something in a comment already."""
-        while document.outer is not None:
-            document = document.outer[0]
-        return any(f"# {comment}" in part.text for part in self._parts_of(document))
+        return any(f"# {comment}" in part.text for part in self._parts_of(document.outermost))
 
     def _indent(self, inward: Sequence[Move]) -> bool:
         """Take keys into the empty map above them with their lines; say whether that could be done."""

@@ -38,9 +38,7 @@ def together(findings: Sequence[Finding]) -> list[tuple[Finding, tuple[Edit, ...
 
 def _document(edit: Edit) -> tuple[object, ...]:
     """What tells the outermost document that an edit changes from others."""
-    document = edit.document
-    while document.outer is not None:
-        document = document.outer[0]
+    document = edit.document.outermost
     return id(document.shared), document.index, document.path
 
 

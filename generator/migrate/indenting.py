@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from generator.errors import InputError, ValuePath
+from generator.intake.document import value_at
 from generator.migrate.moving import Move
-from generator.monitoring.edits import Edit
+from generator.monitoring.edits import Edit, edited_tree
 from generator.yaml import document_locations
 from generator.yaml.editing.nodes import document as nodes_of
 from generator.yaml.editing.print import layout
@@ -31,7 +31,7 @@ def indented(text: str, source: str, document: int, path: ValuePath, keys: Colle
     None where they don't all follow it, each on lines of its own, or where something else would change.
     """
     before, readable = load_text(text, source)
-    around = _at(before[document], path[:-1])
+    around = value_at(before[document], path[:-1])
     places = document_locations(readable, source)[document].keys
     if readable is not text or not isinstance(around, dict) or path not in places:
         return None
@@ -57,23 +57,9 @@ def indented(text: str, source: str, document: int, path: ValuePath, keys: Colle
         return None
     inside = {key: around[key] for key in moved}
     kept = {key: inside if key == path[-1] else value for key, value in around.items() if key not in inside}
-    before[document] = _with(before[document], path[:-1], kept)
+    before[document] = edited_tree(before[document], path[:-1], kept)
     return new if values == before else None
 
 
 def _margin(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
-
-
-def _at(tree: Any, path: ValuePath) -> Any:
-    for part in path:
-        tree = tree[part]
-    return tree
-
-
-def _with(tree: Any, path: ValuePath, value: object) -> Any:
-    if not path:
-        return value
-    if isinstance(tree, dict):
-        return {key: _with(item, path[1:], value) if key == path[0] else item for key, item in tree.items()}
-    return [_with(item, path[1:], value) if index == path[0] else item for index, item in enumerate(tree)]

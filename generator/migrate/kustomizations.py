@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from generator.errors import InputError, Location, Problem
 from generator.files import Root
-from generator.intake.kustomization import Kustomization, build, open_kustomization
+from generator.intake.kustomization import Kustomization, build, open_kustomization, used_by
 from generator.intake.texts import UnrenderedError
 
 # What a kustomization's file names that stands for itself; all else changes other objects, or is no object.
@@ -53,7 +53,7 @@ def kustomizations_in(root: Root, folders: Iterable[str]) -> Kustomizations:
             opened.append(open_kustomization(f"{root.path}/{folder}" if folder else root.path, shown))
         except (InputError, UnrenderedError) as error:
             notes += [_note(shown), *_problems(error)]
-    used = {os.path.realpath(one.path(name)) for one in opened for name in one.names()}
+    used = used_by(opened)
     tops = [one for one in opened if os.path.realpath(one.folder) not in used] or opened
     built: list[Built] = []
     patches: set[str] = set()
@@ -138,7 +138,7 @@ def _within(top: Kustomization, opened: Sequence[Kustomization]) -> list[Kustomi
         one = pending.pop()
         if one not in found:
             found.append(one)
-            names = {os.path.realpath(one.path(name)) for name in one.names()}
+            names = used_by([one])
             pending += [other for other in opened if os.path.realpath(other.folder) in names]
     return found
 

@@ -40,12 +40,6 @@ class Sources(NamedTuple):
     notes: tuple[Problem, ...]
     built: tuple[Built, ...] = ()
 
-    @property
-    def alone(self) -> tuple[Source, ...]:
-        """The texts that are judged by themselves."""
-        used = {name for one in self.built for name in one.files.values()}
-        return tuple(source for source in self.texts if source.name not in used)
-
 
 def text_source(text: str, name: str = "<stdin>") -> Source:
     """Make a source of a text that is no file."""

@@ -11,8 +11,6 @@ from generator.intake.kustomization import BuiltDocument
 from generator.migrate.kustomizations import Built
 from generator.monitoring.edits import APPEND, REMOVE, Edit
 
-_Texts = dict[str, Text]
-
 
 class Tracing:
     """Finds the files of edits. Documents that were read from the same file come to share their text.
@@ -26,7 +24,7 @@ class Tracing:
         """Take the names of the files that may be changed, and the kustomizations that are made of them."""
         self._names = frozenset(names)
         self._built = built
-        self._texts: _Texts = {}
+        self._texts: dict[str, Text] = {}
 
     def traced(self, edits: Iterable[Edit], tried: int) -> tuple[tuple[Edit, ...], int]:
         """Give the edits of files that come to the same as edits of what was built; other edits stay as they are.
@@ -134,6 +132,3 @@ def _existing(tree: Any, path: ValuePath) -> ValuePath:
 def _untraceable(document: Document, path: ValuePath) -> InputError:
     message = "the kustomization makes this of several files, or in another form"
     return InputError(Problem(message, document.locate(path), dotted(path), hint="change it by hand"))
-
-
-__all__ = ["Tracing", "is_built", "outermost"]

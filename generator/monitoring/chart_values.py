@@ -95,10 +95,7 @@ class Values(NamedTuple):
     @property
     def holder(self) -> Document:
         """The document that holds them: what installs the chart, or the values file."""
-        document = self.document
-        while document.outer is not None:
-            document = document.outer[0]
-        return document
+        return self.document.outermost
 
     @property
     def is_off(self) -> bool:

@@ -117,10 +117,7 @@ def _whole_lists(edits: Sequence[Edit]) -> list[Edit]:
 
 def _is_of_words(edit: Edit) -> bool:
     """Whether an edit is of an element of a list that holds words alone; what a Secret holds isn't shown."""
-    outermost = edit.document
-    while outermost.outer is not None:
-        outermost = outermost.outer[0]
-    around = edit.document.get(*edit.path[:-1]) if edit.path and outermost.kind != "Secret" else None
+    around = edit.document.get(*edit.path[:-1]) if edit.path and edit.document.outermost.kind != "Secret" else None
     listed = around if isinstance(around, list) else []
     return bool(listed) and not any(isinstance(one, (dict, list)) for one in (*listed, edit.value))
 

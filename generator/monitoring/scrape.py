@@ -133,10 +133,7 @@ class Scrape:
     @property
     def resource(self) -> str:
         """The Kubernetes object that holds it, as kubectl users write it."""
-        document = self.document
-        while document.outer is not None:
-            document = document.outer[0]
-        return str(document)
+        return str(self.document.outermost)
 
     @property
     def spec(self) -> ValuePath:

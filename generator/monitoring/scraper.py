@@ -70,9 +70,7 @@ class Scraper:
 
     def __str__(self) -> str:
         """``StatefulSet monitoring/prometheus``."""
-        document = self.document
-        while document.outer is not None:  # an Application's values, say
-            document = document.outer[0]
+        document = self.document.outermost  # an Application's values, say
         return str(document) if document.kind else f"the Prometheus of the chart {self.flavour.removesuffix('-chart')}"
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 from generator.errors import ValuePath
 from generator.injection import is_proxy
+from generator.injection.annotations import CONFIG
 from generator.intake.document import Document, as_list
 from generator.monitoring.operated import operated_scraper
 from generator.monitoring.pod import PodView, is_workload, workload_pod
@@ -18,7 +19,6 @@ _PRODUCTS = {"prometheus": "prometheus", "vmagent": "vmagent"}
 _PROMETHEUS_FLAGS = ("--config.file", "--storage.tsdb", "--web.enable-lifecycle", "--storage.agent")
 _NOT_PROMETHEUS = ("reload", "exporter", "adapter", "operator", "alertmanager", "pushgateway", "thanos", "proxy")
 _COLLECTS = re.compile("prom|metric|otel|opentelemetry|collector|grafana|alloy|telegraf|victoria|monitor|scrap")
-_CONFIG = "proxy.istio.io/config"
 
 
 def scraper_of(document: Document) -> Scraper | None:
@@ -67,7 +67,7 @@ def _product(container: Mapping[str, Any]) -> str:
 
 
 def _writes_certificates(pod: PodView) -> bool:
-    if "OUTPUT_CERTS" in pod.annotations.get(_CONFIG, ""):
+    if "OUTPUT_CERTS" in pod.annotations.get(CONFIG, ""):
         return True
     return any(
         item.get("name") == "OUTPUT_CERTS" for path, _ in pod.containers() for _, item in pod.items(*path, "env")

@@ -92,10 +92,14 @@ def test_the_files_of_a_kustomization_are_all_taken_and_those_beside_it_are_not(
     sources = open_sources(["k"])
     assert [one.name for one in sources.texts] == ["k/base.yaml", "k/kustomization.yaml", "k/old.yaml", "k/patch.yaml"]
     assert [one.shown for one in sources.built] == ["k"]
-    assert sources.alone == ()
+    assert set(sources.built[0].files.values()) == {one.name for one in sources.texts}
     (note,) = sources.notes
     assert str(note) == "k/unused.yaml: the kustomization beside it doesn't use this file"
-    assert open_sources(["k/kustomization.yaml"]).texts == ()
+    alone = open_sources(["k/kustomization.yaml"])
+    assert alone.texts == ()
+    assert str(alone.notes[0]) == (
+        "k/kustomization.yaml: a kustomization is built with all that lies in its folder\n    hint: name its folder: k"
+    )
 
 
 def test_of_a_kustomization_that_cannot_be_built_here_the_patches_are_left_out(folder):

@@ -94,7 +94,7 @@ def unknown_field(setup: Setup) -> Iterator[Found]:
         if document.kind in {"Sidecar", "PeerAuthentication"} and _is_of_selector(document, found.path):
             continue  # and so does mesh-selector-misspelt
         says = f"{found.field} is no field here" + (f"; expected {found.expected}" if found.expected else "")
-        yield Found(document, found.path, says, _renamed(document, found), severity, _outermost(document))
+        yield Found(document, found.path, says, _renamed(document, found), severity, str(document.outermost))
     for scraper in setup.scrapers:
         for inner, key, name in stray_variables(scraper):
             if name != "INBOUND_CAPTURE_PORTS":  # which does nothing anywhere, and has a rule of its own
@@ -134,12 +134,6 @@ def _renamed(document: Document, found: Unknown) -> Fix:
     return Fix(f"write {found.nearest}", edits)
 
 
-def _outermost(document: Document) -> str:
-    while document.outer is not None:
-        document = document.outer[0]
-    return str(document)
-
-
 _RELOADER = """\
       - name: reloader
         image: quay.io/prometheus-operator/prometheus-config-reloader:v0.93.1
@@ -169,7 +163,7 @@ def wrong_type(setup: Setup) -> Iterator[Found]:
             expected = wanted(document, found.path) if "string" in found.expected else ""
             told = found._replace(expected=expected or found.expected)
             says = f"{found.field} is {found.found}, and should be {told.expected}"
-            yield Found(document, found.path, says, _listed(document, told), None, _outermost(document))
+            yield Found(document, found.path, says, _listed(document, told), None, str(document.outermost))
 
 
 def _listed(document: Document, found: Unknown) -> Fix | None:

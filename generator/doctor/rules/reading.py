@@ -21,7 +21,6 @@ from generator.doctor.rules.views import (
 )
 from generator.injection import is_ours, proxy_container
 from generator.injection.annotations import CONFIG
-from generator.intake.document import Document
 from generator.monitoring import Edit, Scraper, Setup
 from generator.monitoring.completing import pattern_edits
 from generator.monitoring.directories import is_inside
@@ -239,7 +238,7 @@ def wrong_directory(setup: Setup) -> Iterator[Found]:
             if copying:  # which fails before the proxy has written any, so that naming other files isn't enough
                 found += f", and {copying} copies them once, but not when they are renewed"
                 fix = Fix(f"name the files in {right[0]}, and take the copying out of {copying}")
-            yield Found(scrape.document, files[0].place, found, fix, resource=_owner(scrape.document))
+            yield Found(scrape.document, files[0].place, found, fix, resource=str(scrape.document.outermost))
 
 
 def _is_useless(setup: Setup, scraper: Scraper, mount: Mount) -> bool:
@@ -248,12 +247,6 @@ def _is_useless(setup: Setup, scraper: Scraper, mount: Mount) -> bool:
     if writer is not None and mount.name == writer.volume:
         return True
     return _fed_by_nobody(setup, scraper, mount) is not None
-
-
-def _owner(document: Document) -> str:
-    while document.outer is not None:
-        document = document.outer[0]
-    return str(document)
 
 
 @rule(
@@ -284,4 +277,4 @@ def wrong_file_name(setup: Setup) -> Iterator[Found]:
             edit = Edit(scrape.document, file.place, f"{file.directory}/{right}")
             found = f"{scrape} names {file.path} as its {file.use} file; the agent writes {right}"
             fix = Fix(f"name {file.directory}/{right}", (edit,))
-            yield Found(scrape.document, file.place, found, fix, resource=_owner(scrape.document))
+            yield Found(scrape.document, file.place, found, fix, resource=str(scrape.document.outermost))

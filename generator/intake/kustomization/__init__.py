@@ -14,6 +14,7 @@ from generator.intake.kustomization.building import (
     is_below,
     kustomization_file,
     open_kustomization,
+    used_by,
 )
 from generator.intake.kustomization.built import BuiltDocument
 
@@ -25,4 +26,5 @@ __all__ = [
     "is_below",
     "kustomization_file",
     "open_kustomization",
+    "used_by",
 ]

@@ -6,7 +6,7 @@ The order of the steps is kustomize's (api/internal/target): resources, generato
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any, NamedTuple
 
@@ -86,6 +86,11 @@ class Kustomization(NamedTuple):
             found += [str(name).rpartition("=")[2] for name in as_list(entry.get("files"))]
             found += [str(name) for name in as_list(entry.get("envs"))]
         return [name for name in found if "\n" not in name]
+
+
+def used_by(kustomizations: Iterable[Kustomization]) -> set[str]:
+    """Give the real paths of all files and folders that kustomizations name."""
+    return {os.path.realpath(one.path(name)) for one in kustomizations for name in one.names()}
 
 
 def kustomization_file(folder: str) -> str:
