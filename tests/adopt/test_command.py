@@ -271,8 +271,9 @@ def test_values_files_that_are_named_are_one_releases_in_their_order(project, ca
 
 def test_values_files_of_a_folder_that_may_be_one_releases_are_refused_where_lists_would_be_lost(project):
     two_values_files(project, "    volumes: [{name: a, emptyDir: {}}]\n")
-    with pytest.raises(InputError, match=r"replaces its prometheus\.prometheusSpec\.volumes"):
+    with pytest.raises(InputError, match=r"replaces its prometheus\.prometheusSpec\.volumes") as caught:
         invoke("values")
+    assert "values/dev.yaml can't be adopted by itself: if one release gets values/prod.yaml too" in str(caught.value)
     assert written(project) == set()
     assert invoke("values/prod.yaml") == 0
 

@@ -24,6 +24,8 @@ def of(first: str, kind: str = "kind: ConfigMap") -> str:
 def test_a_version_that_is_missing_is_put_in(kind, version):
     finding = only(of("", f"kind: {kind}"), "object-without-api-version")
     assert (finding.severity, finding.path) == ("error", ("kind",))
+    assert finding.fix is not None
+    assert (finding.found, finding.fix.says) == ("apiVersion is missing", f"it is {version}, mostly")
     after = repaired(of("", f"kind: {kind}"), finding)
     assert f"apiVersion: {version}\n" in after
     assert "object-without-api-version" not in ids(after)

@@ -83,6 +83,13 @@ def test_values_that_a_template_has_still_to_fill_in_arent_judged(text: str) -> 
     assert "a template has still to be filled in" in note
 
 
+def test_values_that_are_no_yaml_are_told_as_such() -> None:
+    text = k3s("valuesContent: |\n  prometheus:\n    prometheusSpec: [\n")
+    assert setup_of(text).scrapers == ()
+    [note] = notes(text)
+    assert "can't be judged: they are no YAML" in note
+
+
 def test_values_that_cant_be_read_may_say_which_chart_they_are_for() -> None:
     text = k3s(f"valuesContent: |\n{indent(_TEMPLATED, '  ')}").replace("kube-prometheus-stack", "./platform")
     assert len(notes(text.replace("kind: HelmChart\n", "kind: HelmChartConfig\n").replace("  chart: ./platform\n", "")))
